@@ -1,0 +1,17 @@
+"""Fixtures that every package's tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real models, corpora and evaluation pairs that are not part of the repository."""
+    folder = Path(os.environ.get("RAIL_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder} (set RAIL_SHARED_DATA to the folder with models/ and corpora/)")
+    return folder
