@@ -1,0 +1,1 @@
+"""The deterministic engine: model file, conversion, tokenizer, generation and replay. See SPEC.md."""

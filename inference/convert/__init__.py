@@ -1,0 +1,1 @@
+"""Conversion of float checkpoints to `.rail` files: the only place of this package with floating point."""
