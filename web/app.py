@@ -1,0 +1,33 @@
+"""Wiring of the WSGI application, and nothing else."""
+
+from apiflask import APIFlask
+
+from web import api, metrics, openai_api, operations, tlog_api
+from web.documentation import complete_document
+from web.errors import register_error_handlers
+from web.headers import add_headers
+from web.request import RailRequest, bound_bodies
+from web.services import Services, build_services
+from web.settings import Settings
+from web.version import version
+
+DESCRIPTION = "Did this text come from a registered model run? Generate, log, verify, replay."
+
+
+def create_app(target: Settings | Services | None = None) -> APIFlask:
+    """The application. One process with threads serves it: the log, the engine and the counters live in it."""
+    services = target if isinstance(target, Services) else build_services(target or Settings.from_env())
+    app = APIFlask("web", title="RAIL", version=version(), spec_path="/openapi.json", docs_path=None)
+    app.request_class = RailRequest
+    app.description = DESCRIPTION
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config.update(AUTO_OPERATION_ID=True, AUTO_VALIDATION_ERROR_RESPONSE=False, AUTO_404_RESPONSE=False)
+    app.extensions["rail"] = services
+    bound_bodies(app, services.settings)
+    register_error_handlers(app)
+    add_headers(app)
+    metrics.instrument(app, services)
+    for blueprint in (openai_api.blueprint, api.blueprint, tlog_api.blueprint, operations.blueprint):
+        app.register_blueprint(blueprint)
+    app.spec_processor(complete_document)
+    return app

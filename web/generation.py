@@ -1,0 +1,156 @@
+"""Generate and log: an engine run becomes a signed, logged generation, or nothing at all."""
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from secrets import token_bytes
+
+from inference.engine import Engine
+from inference.sampling import SamplingParams
+from inference.transcript import Transcript
+from ledger.content import Content
+from ledger.index import ContentIndex, echo_permille, fingerprint_root
+from ledger.log import Entry, Log
+from ledger.statement import GenerationStatement
+from web.errors import RequestError
+from web.signer import Signer
+
+SALT_BYTES = 32
+VISIBILITIES = ("public", "matchable", "private")
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """A finished generation and its log entry."""
+
+    transcript: Transcript
+    entry: Entry
+    text: str
+    finish: str  # "stop", "length" or "cancelled"
+    visibility: str
+    receipt_key: str  # opens the receipt of a record that is not public
+
+
+class GenerationService:
+    """Runs the engine and logs what it made. Safe to share between threads."""
+
+    def __init__(self, engine: Engine, log: Log, index: ContentIndex, signer: Signer, runs_max: int) -> None:
+        self._engine = engine
+        self._log = log
+        self._index = index
+        self._signer = signer
+        self._slots = threading.BoundedSemaphore(runs_max)
+
+    def prompt_ids(self, prompt: str | Sequence[int]) -> tuple[int, ...]:
+        """Token ids of a prompt, with BOS for a text; ids are taken as they are."""
+        if isinstance(prompt, str):
+            return tuple(self._engine.tokenizer.encode(prompt))
+        return tuple(prompt)
+
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        params: SamplingParams,
+        visibility: str = "public",
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Generator[str, None, LoggedRun]:
+        """Yield the output's text as it comes, then log the run, then return it (`StopIteration.value`).
+
+        The deltas join to the logged text byte for byte. A run that `cancelled` ends, or whose consumer
+        closes this generator, is logged with what it made so far and finish "cancelled". A run that raises
+        logs nothing. Raises InferenceError, LedgerError, or RequestError (`overloaded`, 503).
+        """
+        if visibility not in VISIBILITIES:
+            raise RequestError(
+                "invalid_value", f"visibility must be one of {', '.join(VISIBILITIES)}", 400, "visibility"
+            )
+        left = threading.Event()
+        with self._slot():
+            prompt_ids = self.prompt_ids(prompt)
+            run = self._engine.generate(prompt_ids, params, lambda: left.is_set() or cancelled())
+            parts: list[str] = []
+            while True:
+                try:
+                    delta = next(run)
+                except StopIteration as end:
+                    transcript: Transcript = end.value
+                    break
+                parts.append(delta)
+                if not left.is_set():
+                    try:
+                        yield delta
+                    except GeneratorExit:
+                        left.set()
+            prompt_text = prompt if isinstance(prompt, str) else self._decode(prompt_ids)
+            return self._record(prompt_text, transcript, visibility)
+
+    def run(
+        self,
+        prompt: str | Sequence[int],
+        params: SamplingParams,
+        visibility: str = "public",
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> LoggedRun:
+        """`stream`, for callers that want only the end."""
+        stream = self.stream(prompt, params, visibility, cancelled)
+        while True:
+            try:
+                next(stream)
+            except StopIteration as end:
+                run: LoggedRun = end.value
+                return run
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return self._engine.tokenizer.decode(ids).decode("utf-8", errors="replace")
+
+    def _record(self, prompt_text: str, transcript: Transcript, visibility: str) -> LoggedRun:
+        content = Content(
+            prompt_text=prompt_text,
+            prompt_ids=transcript.prompt_ids,
+            prompt_salt=token_bytes(SALT_BYTES),
+            output_bytes=transcript.output_bytes,
+            output_ids=transcript.output_ids,
+            output_salt=token_bytes(SALT_BYTES),
+            stop=transcript.params.stop,
+            visibility=visibility,
+        )
+        text = content.output_text
+        entry = self._signer.submit(lambda counter: _statement(transcript, content, counter), content)
+        self._index.catch_up(self._log)
+        return LoggedRun(transcript, entry, text, transcript.finish_reason, visibility, content.access_key())
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._slots.acquire(blocking=False):
+            raise RequestError("overloaded", "too many generations are waiting; try again in a moment", 503)
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+
+def _statement(transcript: Transcript, content: Content, counter: int) -> GenerationStatement:
+    params = transcript.params
+    return GenerationStatement(
+        time=int(time.time()),
+        counter=counter,
+        model_root=transcript.model_root,
+        engine=transcript.engine,
+        prompt_commitment=content.prompt_commitment(),
+        output_commitment=content.output_commitment(),
+        prompt_tokens=len(transcript.prompt_ids),
+        output_tokens=len(transcript.output_ids),
+        sampling={
+            "temperature_micro": params.temperature_micro,
+            "top_k": params.top_k,
+            "top_p_micro": params.top_p_micro,
+            "seed": params.seed,
+            "max_tokens": params.max_tokens,
+        },
+        finish=transcript.finish_reason,
+        echo_permille=echo_permille(content.prompt_text, content.output_text),
+        fingerprint_root=fingerprint_root(content.output_text),
+        assurance="replayable",
+    )

@@ -1,0 +1,158 @@
+"""Shapes of the JSON that API, pages and command line show. Bytes are hexadecimal, times RFC 3339 in UTC."""
+
+import time
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from hmac import compare_digest
+from typing import TYPE_CHECKING
+
+from ledger.content import Content
+from ledger.log import Entry
+from ledger.statement import GenerationStatement, ModelStatement, Payload, open_statement
+
+if TYPE_CHECKING:
+    from web.generation import LoggedRun
+    from web.replay import ReplayOutcome
+    from web.services import Services
+
+Json = dict[str, object]
+
+
+def rfc3339(seconds: int) -> str:
+    """Unix seconds as `2026-01-31T12:00:00Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def log_json(services: "Services") -> Json:
+    """The log as it stands now: what an answer says holds up to this size, at this time."""
+    return {"origin": services.log.origin, "size": services.log.size(), "time": rfc3339(int(time.time()))}
+
+
+def record_json(services: "Services", entry: Entry) -> Json:
+    """One record, whole. The text is there only for a public record whose content was not erased."""
+    payload = open_statement(entry.statement).payload
+    content = services.log.content(entry.index) if isinstance(payload, GenerationStatement) else None
+    public = content is not None and content.visibility == "public"
+    return {
+        **record_summary(services, entry),
+        "statement": statement_json(payload),
+        "statement_cose": b64encode(entry.statement).decode("ascii"),
+        "visibility": content.visibility if content is not None else None,
+        "erased": services.log.is_erased(entry.index),
+        "content": {"prompt": content.prompt_text, "output": content.output_text} if public and content else None,
+        "log": log_json(services),
+    }
+
+
+def record_summary(services: "Services", entry: Entry) -> Json:
+    """What a list or a verdict says about a record: never its text, nor whether it has one."""
+    payload = open_statement(entry.statement).payload
+    return {
+        "record_id": entry.index,
+        "leaf_hash": entry.leaf_hash.hex(),
+        "type": entry.type,
+        "time": rfc3339(entry.time),
+        "operator": operator_json(services, entry.operator),
+        "model": _model_of(services, payload),
+        "replays": [
+            {
+                "record_id": replay.index,
+                "verdict": statement.verdict,
+                "operator": operator_json(services, replay.operator),
+                "time": rfc3339(replay.time),
+            }
+            for replay, statement in services.log.replays_of(entry.index)
+        ],
+        "receipt_url": receipt_url(entry.index),
+    }
+
+
+def statement_json(payload: Payload) -> Json:
+    """The payload under its own field names; times stay Unix seconds, as they were signed."""
+    return {"type": payload.type, **{f.name: _plain(getattr(payload, f.name)) for f in fields(payload)}}
+
+
+def operator_json(services: "Services", operator: bytes) -> Json:
+    """An operator by id; the name is what it registered under, None for one that the log does not know."""
+    known = services.log.operator(operator)
+    return {"id": operator.hex(), "name": known.name if known is not None else None}
+
+
+def model_json(services: "Services", entry: Entry, model: ModelStatement) -> Json:
+    """One registration of a model; `artifact_url` is None unless this service holds the file."""
+    held = services.engine.model.root == model.model_root
+    return {
+        "root": model.model_root.hex(),
+        "name": model.name,
+        "family": model.family,
+        "parameters": model.parameters,
+        "engine": model.engine,
+        "sources": _plain(model.sources),
+        "licence": model.licence,
+        "record_id": entry.index,
+        "time": rfc3339(entry.time),
+        "operator": operator_json(services, entry.operator),
+        "loaded": held,
+        "artifact_url": f"/models/{model.model_root.hex()}.rail" if held else None,
+        "artifact_bytes": services.engine.model.size_bytes if held else None,
+    }
+
+
+def replay_json(outcome: "ReplayOutcome") -> Json:
+    """A replay made now; it is not logged unless an auditor signs it."""
+    return {
+        "record_id": outcome.entry.index,
+        "verdict": outcome.verdict,
+        "tokens": outcome.tokens,
+        "first_difference": outcome.first_difference,
+        "reason": outcome.reason,
+        "seconds": round(outcome.seconds, 6),
+        "engine": outcome.engine,
+        "kernels": outcome.kernels,
+    }
+
+
+def run_json(run: "LoggedRun") -> Json:
+    """The `rail` object of a completion: where its record is and what replays it."""
+    key = None if run.visibility == "public" else run.receipt_key
+    return {
+        "record_id": run.entry.index,
+        "leaf_hash": run.entry.leaf_hash.hex(),
+        "receipt_url": receipt_url(run.entry.index, key),
+        "seed": run.transcript.params.seed,
+        "visibility": run.visibility,
+        "finish": run.finish,
+    }
+
+
+def receipt_url(index: int, key: str | None = None) -> str:
+    """Path of a record's receipt; with `key` it brings the opening of a record that is not public."""
+    return f"/api/records/{index}/receipt" + (f"?key={key}" if key is not None else "")
+
+
+def may_open(content: Content | None, key: str | None) -> bool:
+    """Whether a receipt may carry the opening: the record is public, or the caller holds its access key."""
+    if content is None:
+        return False
+    return content.visibility == "public" or (key is not None and compare_digest(content.access_key(), key))
+
+
+def _model_of(services: "Services", payload: Payload) -> Json | None:
+    """The model that a statement is about, None for types that have none."""
+    if not isinstance(payload, GenerationStatement | ModelStatement):
+        return None
+    name = next((model.name for _, model in services.log.models() if model.model_root == payload.model_root), None)
+    return {"root": payload.model_root.hex(), "name": name}
+
+
+def _plain(value: object) -> object:
+    """A statement's value as JSON: bytes become hexadecimal, the rest keeps its shape."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,160 @@
+"""The one place where the parts are built and joined: engine, log, index, keys and the services over them."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_bytes
+
+from inference.engine import Engine
+from inference.modelfile import ModelFile
+from ledger.index import ContentIndex
+from ledger.keys import SigningKey, operator_id
+from ledger.log import Entry, Log
+from ledger.statement import ModelStatement, OperatorStatement
+from web.errors import SettingsError
+from web.generation import GenerationService
+from web.lock import FileLock
+from web.replay import ReplayService
+from web.settings import Settings
+from web.signer import Signer
+
+ENGINE = "rail-int/1"
+_ORIGIN = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a view or a command needs. Made by `build_services`; tests may make their own."""
+
+    settings: Settings
+    engine: Engine
+    log: Log
+    index: ContentIndex
+    operator_key: SigningKey
+    signer: Signer
+    generation: GenerationService
+    replay: ReplayService
+
+    @property
+    def operator(self) -> bytes:
+        """The operator's id, 32 bytes."""
+        return operator_id(self.operator_key.public)
+
+    def close(self) -> None:
+        self.log.close()
+        self.engine.model.close()
+
+
+def build_services(settings: Settings) -> Services:
+    """Open everything under `settings`, making what the first run needs.
+
+    First run: the home folder (0700), both keys (0600), the log, the operator's registration. Every run: the
+    model's registration if the log has none, and the index caught up with the log. Raises SettingsError,
+    ModelFileError or LedgerError; what was made before stays and the next run goes on from there.
+    """
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(settings.home / "start.lock").hold():
+        log_key = _log_key(settings)
+        operator_key = _key(settings.operator_key, lambda: SigningKey.generate(f"{log_key.name}/operator"))
+        model = ModelFile.open(settings.model)
+        engine = Engine(model, threads=settings.threads, kernels=settings.kernels)
+        log = _log(settings, log_key)
+        signer = Signer(log, operator_key, FileLock(settings.home / "operator.lock"))
+        _register(settings, signer, model)
+        index = ContentIndex(log.engine)
+        index.catch_up(log)
+    return Services(
+        settings=settings,
+        engine=engine,
+        log=log,
+        index=index,
+        operator_key=operator_key,
+        signer=signer,
+        generation=GenerationService(engine, log, index, signer, settings.max_generations),
+        replay=ReplayService(engine, log),
+    )
+
+
+def _key(path: Path, make: Callable[[], SigningKey]) -> SigningKey:
+    if path.exists():
+        return SigningKey.load(path)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    key = make()
+    key.save(path)
+    return key
+
+
+def _log_key(settings: Settings) -> SigningKey:
+    """The log's key; its name is the log's origin, for ever."""
+    if settings.origin is not None and _ORIGIN.fullmatch(settings.origin) is None:
+        raise SettingsError(
+            "bad_origin",
+            f"origin {settings.origin!r} is not a URL without scheme and final slash, like example.org/log",
+        )
+
+    def make() -> SigningKey:
+        seed = token_bytes(32)
+        if settings.origin is not None:
+            return SigningKey.from_seed(settings.origin, seed)
+        public = SigningKey.from_seed("rail.local", seed).public
+        return SigningKey.from_seed(f"rail.local/{sha256(public).hexdigest()[:8]}", seed)
+
+    key = _key(settings.log_key, make)
+    if settings.origin is not None and key.name != settings.origin:
+        raise SettingsError(
+            "origin_mismatch",
+            f"the log key in {settings.log_key} belongs to {key.name!r}, not to {settings.origin!r}; "
+            "use the old origin, or another RAIL_HOME for a new log",
+        )
+    return key
+
+
+def _log(settings: Settings, key: SigningKey) -> Log:
+    """Open the log, or make it if this home never had one. A log that is gone is an error, never a new log."""
+    made = settings.home / "log.made"
+    if made.exists():
+        return Log.open(settings.database, key)
+    log = Log.create(settings.database, key.name, key)
+    made.write_text(f"{key.name}\n{settings.database}\n", encoding="utf-8")
+    return log
+
+
+def _register(settings: Settings, signer: Signer, model: ModelFile) -> None:
+    """Log the operator and the model if the log does not know them yet."""
+    if signer.log.operator(signer.operator) is None:
+        now = int(time.time())
+        signer.submit(
+            lambda counter: OperatorStatement(
+                time=now,
+                counter=counter,
+                name=settings.operator_name,
+                contact=settings.operator_contact,
+                public=signer.key.public,
+                valid_from=now,
+                valid_to=None,
+                action="register",
+            )
+        )
+    if registered_model(signer.log, model.root) is None:
+        provenance = model.provenance
+        signer.submit(
+            lambda counter: ModelStatement(
+                time=int(time.time()),
+                counter=counter,
+                model_root=model.root,
+                name=model.config.name,
+                family=model.config.family,
+                parameters=parameters(model),
+                engine=ENGINE,
+                sources={},
+                licence=str(provenance.get("licence", "")),
+            )
+        )
+
+
+def registered_model(log: Log, root: bytes) -> tuple[Entry, ModelStatement] | None:
+    """The first registration of a model, None if the log has none."""
+    return next(((entry, model) for entry, model in log.models() if model.model_root == root), None)

@@ -1,0 +1,84 @@
+"""Where everything lives and which limits hold: one frozen object, read from `RAIL_*` variables once, at start."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from web.errors import SettingsError
+
+DEFAULT_HOME = "~/.local/share/rail"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All choices of one service or command. Paths are absolute; sizes are bytes; nothing here is secret."""
+
+    home: Path  # keys, the default database, receipts; made 0700 on first use
+    database: str  # SQLAlchemy URL of the log and its index
+    model: Path  # the `.rail` file to load
+    origin: str | None = None  # name of the log; None: the log key's own name, made from its digest on first use
+    operator_name: str = "local operator"
+    operator_contact: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    threads: int | None = None  # None: the engine's choice
+    kernels: str | None = None  # None: RAIL_KERNELS or the fastest
+    visibility: str = "public"  # of generations whose request names none
+    max_text_bytes: int = 1_000_000  # a pasted text, as UTF-8
+    max_prompt_bytes: int = 1 << 20  # a request to generate, whole
+    max_generations: int = 16  # running and waiting together; more are refused with 503
+
+    def __post_init__(self) -> None:
+        if self.visibility not in ("public", "matchable", "private"):
+            raise SettingsError("bad_visibility", f"visibility {self.visibility!r} is not public, matchable or private")
+        if not 0 <= self.port <= 65535:
+            raise SettingsError("bad_port", f"port {self.port} is outside 0..65535")
+        for name in ("max_text_bytes", "max_prompt_bytes", "max_generations"):
+            if getattr(self, name) < 1:
+                raise SettingsError("bad_limit", f"{name} must be at least 1")
+
+    @property
+    def log_key(self) -> Path:
+        return self.home / "keys" / "log.key"
+
+    @property
+    def operator_key(self) -> Path:
+        return self.home / "keys" / "operator.key"
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] = os.environ, **overrides: object) -> "Settings":
+        """Settings from `RAIL_<FIELD>` variables; an override that is not None wins over its variable.
+
+        Raises SettingsError for a number that is not one, or an override that no field has.
+        """
+        given = {key: value for key, value in overrides.items() if value is not None}
+        unknown = given.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise SettingsError("unknown_setting", f"no setting is called {', '.join(sorted(unknown))}")
+        for field in fields(cls):
+            text = environment.get(f"RAIL_{field.name.upper()}", "")
+            if text and field.name not in given:
+                given[field.name] = text
+        home = Path(str(given.pop("home", DEFAULT_HOME))).expanduser().absolute()
+        model = given.pop("model", None)
+        if model is None:
+            from inference.models import default_model_path
+
+            model = default_model_path()
+        for name in ("port", "threads", "max_text_bytes", "max_prompt_bytes", "max_generations"):
+            if name in given:
+                given[name] = _whole(name, given[name])
+        return cls(
+            home=home,
+            database=str(given.pop("database", f"sqlite:///{home / 'rail.db'}")),
+            model=Path(str(model)).expanduser().absolute(),
+            **given,  # type: ignore[arg-type]
+        )
+
+
+def _whole(name: str, value: object) -> int:
+    text = str(value)
+    if not text.isascii() or not text.isdigit():
+        raise SettingsError("bad_number", f"RAIL_{name.upper()} is {text!r}; a whole number is needed")
+    return int(text)
