@@ -1,0 +1,111 @@
+"""A sentencepiece vocabulary from plain pieces: the ModelProto for sources that carry only pieces and scores.
+
+The protobuf encoding is written by hand: eleven fields, always in this order, so that the bytes are the same on
+every machine. Field numbers are those of sentencepiece_model.proto.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from inference.errors import ConversionError
+
+SPACE = "\u2581"  # sentencepiece writes a space inside a piece as this character
+PIECE_BYTES_MAX = 1024
+
+
+class PieceType(IntEnum):
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+    UNUSED = 5
+    BYTE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    text: str
+    score: float  # of a merge: the highest goes first
+    type: PieceType
+
+
+def byte_piece(value: int) -> str:
+    return f"<0x{value:02X}>"
+
+
+def sentencepiece_model(pieces: Sequence[Piece], unk_id: int, bos_id: int, eos_id: int) -> bytes:
+    """A byte-pair model with byte fallback, no normalisation, and a space put before the text.
+
+    Raises ConversionError (`vocabulary`) for pieces that sentencepiece would not load or that lose bytes.
+    """
+    _check(pieces)
+    model = b"".join(
+        _message(
+            1,
+            _message(1, piece.text.encode("utf-8"))
+            + _tag(2, 5)
+            + struct.pack("<f", piece.score)
+            + _integer(3, piece.type),
+        )
+        for piece in pieces
+    )
+    trainer = (
+        _integer(3, 2)  # model_type: BPE
+        + _integer(4, len(pieces))
+        + _integer(35, 1)  # byte_fallback
+        + _integer(40, unk_id)
+        + _integer(41, bos_id)
+        + _integer(42, eos_id)
+        + _integer(43, -1)  # pad_id: none
+    )
+    normalizer = (
+        _message(1, b"identity")
+        + _integer(3, 1)  # add_dummy_prefix
+        + _integer(4, 0)  # remove_extra_whitespaces
+        + _integer(5, 1)  # escape_whitespaces
+    )
+    return model + _message(2, trainer) + _message(3, normalizer)
+
+
+def _check(pieces: Sequence[Piece]) -> None:
+    seen: set[str] = set()
+    for index, piece in enumerate(pieces):
+        try:
+            size = len(piece.text.encode("utf-8"))
+        except UnicodeEncodeError:
+            size = 0
+        if not 0 < size <= PIECE_BYTES_MAX or "\0" in piece.text:
+            raise ConversionError("vocabulary", f"vocabulary: piece {index} is empty, too long or not text")
+        if piece.text in seen:
+            raise ConversionError("vocabulary", f"vocabulary: piece {index} repeats an earlier one")
+        seen.add(piece.text)
+    missing = [value for value in range(256) if byte_piece(value) not in seen]
+    if missing:
+        raise ConversionError(
+            "vocabulary",
+            f"vocabulary: no piece for byte {missing[0]:#04x}; only models with byte fallback are supported",
+        )
+
+
+def _tag(field: int, wire_type: int) -> bytes:
+    return _varint(field << 3 | wire_type)
+
+
+def _integer(field: int, value: int) -> bytes:
+    """Negative numbers take ten bytes, as protobuf's int32 does."""
+    return _tag(field, 0) + _varint(value & (1 << 64) - 1)
+
+
+def _message(field: int, content: bytes) -> bytes:
+    return _tag(field, 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
