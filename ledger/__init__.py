@@ -1,0 +1,1 @@
+"""The public log: signed statements, the Merkle tree over them, receipts. Imports nothing else of the project."""

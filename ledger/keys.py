@@ -1,0 +1,269 @@
+"""Ed25519 keys: their names, identifiers, text forms and files (C2SP signed-note).
+
+    rail.example/log1+7fd7bc70+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4    public
+    PRIVATE+KEY+rail.example/log1+7fd7bc70+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f    secret
+
+    key id = first 4 bytes of SHA-256(name || "\\n" || algorithm || public key)
+
+The same form serves logs and operators (algorithm 0x01) and witnesses (0x04). A key signs for one purpose only.
+"""
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from ledger.encoding import format_base64, parse_base64
+from ledger.errors import NotFound, ParseError, SignatureInvalid, StoreError
+
+ED25519 = 0x01
+COSIGNATURE_V1 = 0x04
+ALGORITHMS = (ED25519, COSIGNATURE_V1)
+
+SEED_BYTES = 32
+PUBLIC_BYTES = 32
+SIGNATURE_BYTES = 64
+KEY_ID_BYTES = 4
+NAME_BYTES_MAX = 255
+KEY_TEXT_CHARS_MAX = 400
+
+_PRIVATE_PREFIX = "PRIVATE+KEY+"
+_KEY_ID_HEX = re.compile("[0-9a-f]{8}", re.ASCII)
+# Unicode white space, ASCII controls and the plus sign; written out because str.isspace moves with Python's version.
+_NAME_FORBIDDEN = re.compile("[\x00-\x20\x7f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ud800-\udfff+]")
+
+# Encodings of the points of order 1, 2, 4 and 8 with the sign bit cleared. A signature under such a "public key" can be
+# made by anybody for almost any message, so the key proves nothing.
+_FIELD_PRIME = 2**255 - 19
+_ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL_ORDER_Y = frozenset({0, 1, _FIELD_PRIME - 1, _ORDER_8_Y, _FIELD_PRIME - _ORDER_8_Y})
+
+
+def check_key_name(name: str) -> None:
+    """Raise ParseError (`key_name`) unless a note may be signed under this name: 1..255 bytes, no blanks, no plus."""
+    if not name or _NAME_FORBIDDEN.search(name) or len(name.encode()) > NAME_BYTES_MAX:
+        raise ParseError(
+            "key_name", f"not a key name: {name[:80]!r}; use 1..{NAME_BYTES_MAX} bytes of UTF-8 without blanks or '+'"
+        )
+
+
+def key_id(name: str, algorithm: int, public: bytes) -> bytes:
+    """The 4 bytes that stand for a key in a signature line; collisions are possible and must do no harm."""
+    return sha256(name.encode() + b"\n" + bytes([algorithm]) + public).digest()[:KEY_ID_BYTES]
+
+
+def operator_id(public: bytes) -> bytes:
+    """The 32 bytes that stand for an operator in statements: SHA-256 of the raw public key."""
+    return sha256(public).digest()
+
+
+def verify_ed25519(public: bytes, message: bytes, signature: bytes, code: str, what: str) -> None:
+    """Raise SignatureInvalid with `code` unless `signature` over `message` is by the key `public`."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        raise SignatureInvalid(code, f"{what} does not verify: it is altered, or made with another key") from None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyKey:
+    """A named public key."""
+
+    name: str
+    public: bytes
+    algorithm: int = ED25519
+
+    def __post_init__(self) -> None:
+        check_key_name(self.name)
+        if self.algorithm not in ALGORITHMS:
+            raise ParseError("vkey_algorithm", f"signature algorithm 0x{self.algorithm:02x} is not Ed25519")
+        check_public_key(self.public, "vkey_public")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a vkey; raises ParseError (`vkey_format`, `vkey_key_id`, `vkey_base64`, `vkey_public`, ...)."""
+        name, algorithm, public = _parse_key_text(text, "vkey")
+        key = cls(name, public, algorithm)
+        if key.vkey != text:
+            raise ParseError("vkey_key_id", f"the key id of vkey {text!r} does not belong to its name and key")
+        return key
+
+    @property
+    def key_id(self) -> bytes:
+        """The 4-byte C2SP key id."""
+        return key_id(self.name, self.algorithm, self.public)
+
+    @property
+    def vkey(self) -> str:
+        """The C2SP text form, inverse of `parse`."""
+        return f"{self.name}+{self.key_id.hex()}+{format_base64(bytes([self.algorithm]) + self.public)}"
+
+    def verify(self, message: bytes, signature: bytes) -> None:
+        """Raise SignatureInvalid (`signature`) unless this key made the raw 64-byte signature over `message`."""
+        verify_ed25519(self.public, message, signature, "signature", f"the signature by {self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A named private key. Its seed appears in no repr; it leaves the object through `save` only."""
+
+    name: str
+    _seed: bytes = field(repr=False)
+    algorithm: int = ED25519
+    public: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_key_name(self.name)
+        if self.algorithm not in ALGORITHMS:
+            raise ParseError("key_algorithm", f"signature algorithm 0x{self.algorithm:02x} is not Ed25519")
+        if len(self._seed) != SEED_BYTES:
+            raise ParseError("key_seed", f"an Ed25519 seed has {SEED_BYTES} bytes, not {len(self._seed)}")
+        object.__setattr__(self, "public", self._private().public_key().public_bytes_raw())
+
+    @classmethod
+    def generate(cls, name: str, algorithm: int = ED25519) -> Self:
+        """A new random key."""
+        return cls(name, os.urandom(SEED_BYTES), algorithm)
+
+    @classmethod
+    def from_seed(cls, name: str, seed: bytes, algorithm: int = ED25519) -> Self:
+        """The key with this 32-byte seed (RFC 8032 private key)."""
+        return cls(name, seed, algorithm)
+
+    @property
+    def key_id(self) -> bytes:
+        """The 4-byte C2SP key id."""
+        return key_id(self.name, self.algorithm, self.public)
+
+    @property
+    def verify_key(self) -> VerifyKey:
+        """The public half."""
+        return VerifyKey(self.name, self.public, self.algorithm)
+
+    @property
+    def vkey(self) -> str:
+        """Text form of the public half."""
+        return self.verify_key.vkey
+
+    def sign(self, message: bytes) -> bytes:
+        """Raw 64-byte Ed25519 signature; deterministic (RFC 8032)."""
+        return self._private().sign(message)
+
+    def _private(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._seed)
+
+    # Files
+
+    def save(self, path: Path | str) -> None:
+        """Write the key to a new file that its owner alone may read; durable when this returns.
+
+        Raises StoreError: `key_file_exists` (never overwritten: a lost log key cannot be replaced), `key_file_write`.
+        """
+        text = (
+            f"{_PRIVATE_PREFIX}{self.name}+{self.key_id.hex()}+{format_base64(bytes([self.algorithm]) + self._seed)}\n"
+        )
+        path = Path(path)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            raise StoreError("key_file_exists", f"{path} exists and is not overwritten; move it away first") from None
+        except OSError as error:
+            raise StoreError("key_file_write", f"cannot create key file {path}: {error.strerror}") from error
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            _sync_folder(path.parent)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise StoreError(
+                "key_file_write", f"cannot write key file {path}: {error.strerror}", retryable=True
+            ) from error
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a key file; raises NotFound `key_file_missing`, StoreError `key_file_read`, ParseError `key_file_*`.
+
+        A file that others may read is refused (`key_file_mode`), as is anything but the exact bytes that `save` writes.
+        """
+        data = _read_private_file(Path(path))
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ParseError("key_file_format", f"key file {path} is not UTF-8 text") from None
+        if not text.startswith(_PRIVATE_PREFIX) or not text.endswith("\n"):
+            raise ParseError(
+                "key_file_format", f"key file {path} is not one line {_PRIVATE_PREFIX}<name>+<id>+<base64>"
+            )
+        name, algorithm, seed = _parse_key_text(text.removeprefix(_PRIVATE_PREFIX)[:-1], "key_file")
+        key = cls(name, seed, algorithm)
+        if key.key_id.hex() != text.split("+")[3]:
+            raise ParseError("key_file_key_id", f"the key id in key file {path} does not belong to its name and key")
+        return key
+
+
+def check_public_key(public: bytes, code: str) -> None:
+    """Raise ParseError with `code` unless these are 32 bytes that name an Ed25519 point of large order, in one way."""
+    y = int.from_bytes(public, "little") & ((1 << 255) - 1)
+    if len(public) != PUBLIC_BYTES or y >= _FIELD_PRIME or y in _SMALL_ORDER_Y:
+        raise ParseError(code, f"not an Ed25519 public key: {public[:PUBLIC_BYTES].hex()} ({len(public)} bytes)")
+
+
+def _parse_key_text(text: str, kind: str) -> tuple[str, int, bytes]:
+    """Split '<name>+<8 hex>+<base64(algorithm || 32 bytes)>' on its first two plus signs: (name, algorithm, bytes)."""
+    parts = text.split("+", 2) if len(text) <= KEY_TEXT_CHARS_MAX else []
+    if len(parts) != 3:
+        raise ParseError(f"{kind}_format", f"not '<name>+<key id>+<base64>': {_shown(text, kind)}")
+    name, identifier, encoded = parts
+    if not _KEY_ID_HEX.fullmatch(identifier):
+        raise ParseError(f"{kind}_key_id", f"the key id is not 8 lower-case hexadecimal digits: {identifier[:20]!r}")
+    try:
+        data = parse_base64(encoded, f"{kind}_base64", "the key")
+    except ParseError:
+        raise ParseError(f"{kind}_base64", f"the key is not canonical base64: {_shown(text, kind)}") from None
+    if len(data) != 1 + SEED_BYTES:
+        raise ParseError(f"{kind}_length", f"the key has {len(data)} bytes, not 1 + {SEED_BYTES}")
+    return name, data[0], data[1:]
+
+
+def _shown(text: str, kind: str) -> str:
+    """The text for an error message, unless it may hold a secret."""
+    return repr(text[:80]) if kind == "vkey" else "(content not shown)"
+
+
+def _read_private_file(path: Path) -> bytes:
+    """At most KEY_TEXT_CHARS_MAX bytes from a regular file that nobody but its owner may touch."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise NotFound("key_file_missing", f"there is no key file {path}") from None
+    except OSError as error:
+        raise StoreError("key_file_read", f"cannot open key file {path}: {error.strerror}") from error
+    with open(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise ParseError("key_file_format", f"key file {path} is not a regular file")
+        if stat.S_IMODE(mode) & 0o077:
+            raise ParseError("key_file_mode", f"key file {path} is open to others; run: chmod 600 {path}")
+        try:
+            data = file.read(KEY_TEXT_CHARS_MAX + 1)
+        except OSError as error:
+            raise StoreError("key_file_read", f"cannot read key file {path}: {error.strerror}") from error
+    if len(data) > KEY_TEXT_CHARS_MAX:
+        raise ParseError("key_file_format", f"key file {path} is longer than {KEY_TEXT_CHARS_MAX} bytes")
+    return data
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

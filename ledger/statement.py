@@ -1,0 +1,103 @@
+"""Signed statements: the entries of the log. A payload, in deterministic CBOR, in COSE_Sign1 by an operator's key."""
+
+from dataclasses import dataclass
+
+from ledger import cbor
+from ledger.cose import SIGNED_BYTES_MAX, Sign1, decode_sign1, signing_bytes
+from ledger.errors import ParseError, SignatureInvalid
+from ledger.keys import SigningKey, operator_id, verify_ed25519
+from ledger.payload import (
+    ErasureStatement,
+    GenerationStatement,
+    ModelStatement,
+    OperatorStatement,
+    Payload,
+    ReplayStatement,
+    Sampling,
+    payload_from_map,
+)
+
+__all__ = [
+    "GENERATION_BYTES_MAX",
+    "STATEMENT_BYTES_MAX",
+    "ErasureStatement",
+    "GenerationStatement",
+    "ModelStatement",
+    "OperatorStatement",
+    "Payload",
+    "ReplayStatement",
+    "Sampling",
+    "SignedStatement",
+    "check_signed_by",
+    "open_statement",
+    "sign_statement",
+]
+
+STATEMENT_BYTES_MAX = SIGNED_BYTES_MAX
+GENERATION_BYTES_MAX = 1_000  # Follows from the bounds of its fields; a test holds the two together.
+
+
+@dataclass(frozen=True, slots=True)
+class SignedStatement:
+    """A statement whose form is right; its signature counts for nothing before `verify`."""
+
+    payload: Payload
+    operator: bytes  # SHA-256 of the signing key, 32 bytes
+    signature: bytes
+
+    def encode(self) -> bytes:
+        """The bytes of the log entry, inverse of `open_statement`."""
+        return Sign1(self.operator, cbor.encode(self.payload.to_map()), self.signature).encode()
+
+    def verify(self, public: bytes) -> None:
+        """Raise SignatureInvalid (`statement_operator`, `statement_signature`) unless this key signed the statement."""
+        if operator_id(public) != self.operator:
+            raise SignatureInvalid(
+                "statement_operator",
+                f"the statement is by operator {self.operator.hex()}, not {operator_id(public).hex()}",
+            )
+        message = signing_bytes(self.operator, cbor.encode(self.payload.to_map()))
+        verify_ed25519(public, message, self.signature, "statement_signature", "the operator's signature")
+
+
+def sign_statement(payload: Payload, key: SigningKey) -> bytes:
+    """The log entry that states `payload` under `key`; the same payload and key give the same bytes."""
+    _check_self_signed(payload, operator := operator_id(key.public))
+    encoded = cbor.encode(payload.to_map())
+    return Sign1(operator, encoded, key.sign(signing_bytes(operator, encoded))).encode()
+
+
+def open_statement(data: bytes) -> SignedStatement:
+    """Parse an entry strictly, without judging its signature: it knows no keys.
+
+    Raises ParseError (`cbor_*`, `cose_*`, `statement_*`). Exactly one byte string is accepted for each value.
+    """
+    envelope = decode_sign1(data)
+    payload = payload_from_map(cbor.decode(envelope.payload, STATEMENT_BYTES_MAX))
+    _check_self_signed(payload, envelope.key_id)
+    statement = SignedStatement(payload, envelope.key_id, envelope.signature)
+    if statement.encode() != data:
+        raise ParseError("statement_not_canonical", "the statement is not in its one canonical encoding")
+    return statement
+
+
+def check_signed_by(statement: SignedStatement, registration: OperatorStatement) -> None:
+    """Raise SignatureInvalid unless the registered key signed the statement, at a time for which it is registered.
+
+    Codes: `statement_operator`, `statement_signature`, `statement_outside_validity`.
+    """
+    statement.verify(registration.public)
+    time, end = statement.payload.time, registration.valid_to
+    if time < registration.valid_from or (end is not None and time > end):
+        raise SignatureInvalid(
+            "statement_outside_validity",
+            f"the statement's time {time} is outside the key's validity {registration.valid_from}..{end or 'open'}",
+        )
+
+
+def _check_self_signed(payload: Payload, operator: bytes) -> None:
+    """A key registers itself: nobody can claim the name of a key that he does not hold."""
+    if not isinstance(payload, OperatorStatement) or payload.action != "register":
+        return
+    if operator_id(payload.public) != operator:
+        raise ParseError("statement_public", "an operator registers the key that signs; field 'public' is another key")
