@@ -1,0 +1,245 @@
+/* AVX2 kernels, in the order of portable.c. Compiled with baseline flags; each function names its target. */
+
+#include "kernels.h"
+#include "tables.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2")))
+#define AVX2_INLINE static inline __attribute__((target("avx2"), always_inline))
+
+static int usable(void) { return __builtin_cpu_supports("avx2"); }
+
+AVX2_INLINE __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+AVX2_INLINE void store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
+
+/* Adds up the eight lanes of each of four vectors. */
+AVX2_INLINE __m128i sum4(__m256i a, __m256i b, __m256i c, __m256i d)
+{
+    __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+}
+
+/* Four rows times `tokens` (1 or 2). vpmaddubsw takes |w| and x with the sign of w: a pair of products is at most
+ * 2 * 127 * 127 = 32258, so its int16 sum cannot saturate. */
+AVX2_INLINE void gemm_tile(const int tokens, const int8_t *w, const int8_t *x, int stride, __m128i *sums)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i acc[2][4];
+    for (int t = 0; t < tokens; t++)
+        for (int r = 0; r < 4; r++)
+            acc[t][r] = _mm256_setzero_si256();
+    for (int k = 0; k < stride; k += 32) {
+#pragma GCC unroll 4
+        for (int r = 0; r < 4; r++) {
+            __m256i row = load(w + (int64_t)r * stride + k), magnitude = _mm256_abs_epi8(row);
+#pragma GCC unroll 2
+            for (int t = 0; t < tokens; t++) {
+                __m256i signed_x = _mm256_sign_epi8(load(x + (int64_t)t * stride + k), row);
+                __m256i pairs = _mm256_maddubs_epi16(magnitude, signed_x);
+                acc[t][r] = _mm256_add_epi32(acc[t][r], _mm256_madd_epi16(pairs, ones));
+            }
+        }
+    }
+    for (int t = 0; t < tokens; t++)
+        sums[t] = sum4(acc[t][0], acc[t][1], acc[t][2], acc[t][3]);
+}
+
+AVX2 static void gemm(const int8_t *w, const int32_t *row_sums, const int8_t *x, int rows, int tokens, int stride,
+                      int32_t *out)
+{
+    int r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        const int8_t *block = w + (int64_t)r * stride;
+        __m128i sums[2];
+        int t = 0;
+        for (; t + 2 <= tokens; t += 2) {
+            gemm_tile(2, block, x + (int64_t)t * stride, stride, sums);
+            _mm_storeu_si128((__m128i *)(out + (int64_t)t * rows + r), sums[0]);
+            _mm_storeu_si128((__m128i *)(out + (int64_t)(t + 1) * rows + r), sums[1]);
+        }
+        if (t < tokens) {
+            gemm_tile(1, block, x + (int64_t)t * stride, stride, sums);
+            _mm_storeu_si128((__m128i *)(out + (int64_t)t * rows + r), sums[0]);
+        }
+    }
+    for (; r < rows; r++) {
+        for (int t = 0; t < tokens; t++)
+            kernels_portable.gemm(w + (int64_t)r * stride, row_sums, x + (int64_t)t * stride, 1, 1, stride,
+                                  out + (int64_t)t * rows + r);
+    }
+}
+
+/* Arithmetic right shift of four 64-bit lanes: AVX2 has only the logical one, so the sign travels as a bias.
+ * |v| < 2^63 - 2^61 and 1 <= s <= 62. */
+AVX2_INLINE __m256i shift_right_64(__m256i v, __m128i s)
+{
+    const __m256i bias = _mm256_set1_epi64x(INT64_MIN);
+    __m256i shifted = _mm256_srl_epi64(_mm256_xor_si256(v, bias), s);
+    return _mm256_sub_epi64(shifted, _mm256_srl_epi64(bias, s));
+}
+
+AVX2_INLINE __m256i round_shift_64(__m256i v, __m256i half, __m128i s)
+{
+    return shift_right_64(_mm256_add_epi64(v, half), s);
+}
+
+/* Saturates four 64-bit lanes to [-(2^31-1), 2^31-1]. */
+AVX2_INLINE __m256i saturate_64(__m256i v)
+{
+    const __m256i high = _mm256_set1_epi64x(INT32_LIMIT), low = _mm256_set1_epi64x(-INT32_LIMIT);
+    v = _mm256_blendv_epi8(v, high, _mm256_cmpgt_epi64(v, high));
+    return _mm256_blendv_epi8(v, low, _mm256_cmpgt_epi64(low, v));
+}
+
+/* Even and odd 32-bit lanes as 64-bit products back into eight 32-bit lanes. */
+AVX2_INLINE __m256i merge(__m256i even, __m256i odd)
+{
+    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+
+AVX2_INLINE __m256i odd_lanes(__m256i v) { return _mm256_srli_epi64(v, 32); }
+
+AVX2 static void requantise(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n,
+                            int32_t *out)
+{
+    const __m128i s = _mm_cvtsi32_si128(shift);
+    const __m256i half = _mm256_set1_epi64x((int64_t)1 << (shift - 1)), m = _mm256_set1_epi32(mantissa);
+    int i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256i a = load(acc + i);
+        __m256i f = _mm256_mullo_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(scales + i))), m);
+        __m256i even = saturate_64(round_shift_64(_mm256_mul_epi32(a, f), half, s));
+        __m256i odd = saturate_64(round_shift_64(_mm256_mul_epi32(odd_lanes(a), odd_lanes(f)), half, s));
+        store(out + i, merge(even, odd));
+    }
+    kernels_portable.requantise(acc + i, scales + i, mantissa, shift, n - i, out + i);
+}
+
+AVX2 static uint32_t max_abs(const int32_t *x, int n)
+{
+    __m256i max = _mm256_setzero_si256();
+    int i = 0;
+    for (; i + 8 <= n; i += 8)
+        max = _mm256_max_epu32(max, _mm256_abs_epi32(load(x + i)));
+    uint32_t lanes[8], result = kernels_portable.max_abs(x + i, n - i);
+    store(lanes, max);
+    for (int lane = 0; lane < 8; lane++)
+        result = lanes[lane] > result ? lanes[lane] : result;
+    return result;
+}
+
+AVX2 static void quantise(const int32_t *x, int n, int32_t reciprocal, int shift, int8_t *out)
+{
+    const __m128i s = _mm_cvtsi32_si128(shift);
+    const __m256i half = _mm256_set1_epi64x((int64_t)1 << (shift - 1)), r = _mm256_set1_epi32(reciprocal);
+    const __m256i low_bytes = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                               0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    int i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256i v = load(x + i);
+        __m256i even = round_shift_64(_mm256_mul_epi32(v, r), half, s);
+        __m256i odd = round_shift_64(_mm256_mul_epi32(odd_lanes(v), r), half, s);
+        __m256i bytes = _mm256_shuffle_epi8(merge(even, odd), low_bytes);
+        int32_t words[2] = {_mm256_extract_epi32(bytes, 0), _mm256_extract_epi32(bytes, 4)};
+        __builtin_memcpy(out + i, words, sizeof words);
+    }
+    kernels_portable.quantise(x + i, n - i, reciprocal, shift, out + i);
+}
+
+AVX2 static void dots(const int8_t *q, const int8_t *k, int positions, int stride, int32_t *out)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    int j = 0;
+    for (; j + 4 <= positions; j += 4) {
+        __m256i acc[4];
+        for (int r = 0; r < 4; r++)
+            acc[r] = _mm256_setzero_si256();
+        for (int d = 0; d < stride; d += 32) {
+            __m256i query = load(q + d), magnitude = _mm256_abs_epi8(query);
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) {
+                __m256i key = _mm256_sign_epi8(load(k + (int64_t)(j + r) * stride + d), query);
+                acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, key), ones));
+            }
+        }
+        _mm_storeu_si128((__m128i *)(out + j), sum4(acc[0], acc[1], acc[2], acc[3]));
+    }
+    kernels_portable.dots(q, k + (int64_t)j * stride, positions - j, stride, out + j);
+}
+
+/* 16 columns of two positions at a time: bytes interleaved, widened, multiplied by the pair of weights. */
+AVX2 static void weighted_sum(const int16_t *weights, const int8_t *v, int positions, int stride, int64_t *out)
+{
+    for (int d = 0; d < stride; d += 16) {
+        __m256i total[4];
+        for (int part = 0; part < 4; part++)
+            total[part] = _mm256_setzero_si256();
+        for (int begin = 0; begin < positions; begin += WEIGHTED_SUM_BLOCK) {
+            int end = begin + WEIGHTED_SUM_BLOCK < positions ? begin + WEIGHTED_SUM_BLOCK : positions;
+            __m256i low = _mm256_setzero_si256(), high = low;
+            for (int j = begin; j < end; j += 2) {
+                int pair = j + 1 < end;
+                __m128i a = _mm_loadu_si128((const __m128i *)(v + (int64_t)j * stride + d));
+                __m128i b = pair ? _mm_loadu_si128((const __m128i *)(v + (int64_t)(j + 1) * stride + d))
+                                 : _mm_setzero_si128();
+                uint32_t w = (uint16_t)weights[j] | (pair ? (uint32_t)(uint16_t)weights[j + 1] << 16 : 0);
+                __m256i both = _mm256_set1_epi32((int32_t)w);
+                low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)), both));
+                high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_unpackhi_epi8(a, b)), both));
+            }
+            total[0] = _mm256_add_epi64(total[0], _mm256_cvtepi32_epi64(_mm256_castsi256_si128(low)));
+            total[1] = _mm256_add_epi64(total[1], _mm256_cvtepi32_epi64(_mm256_extracti128_si256(low, 1)));
+            total[2] = _mm256_add_epi64(total[2], _mm256_cvtepi32_epi64(_mm256_castsi256_si128(high)));
+            total[3] = _mm256_add_epi64(total[3], _mm256_cvtepi32_epi64(_mm256_extracti128_si256(high, 1)));
+        }
+        for (int part = 0; part < 4; part++)
+            store(out + d + 4 * part, total[part]);
+    }
+}
+
+AVX2_INLINE __m256i sigmoid(__m256i x)
+{
+    const __m256i below_16 = _mm256_set1_epi32((16 << 16) - 1);
+    __m256i a = _mm256_min_epu32(_mm256_abs_epi32(x), below_16), index = _mm256_srli_epi32(a, 9);
+    __m256i low = _mm256_i32gather_epi32(SIGMOID_Q30, index, 4);
+    __m256i step = _mm256_sub_epi32(_mm256_i32gather_epi32(SIGMOID_Q30 + 1, index, 4), low);
+    __m256i fraction = _mm256_and_si256(a, _mm256_set1_epi32(511));
+    __m256i s = _mm256_add_epi32(low, _mm256_srai_epi32(_mm256_mullo_epi32(step, fraction), 9));
+    __m256i negative = _mm256_srai_epi32(x, 31);
+    return _mm256_blendv_epi8(s, _mm256_sub_epi32(_mm256_set1_epi32(1 << 30), s), negative);
+}
+
+/* gate * sigmoid * up for four lanes; the rounded silu fits 32 bits because sigmoid <= 1. */
+AVX2_INLINE __m256i silu_mul_64(__m256i gate, __m256i sigmoid, __m256i up)
+{
+    __m256i silu = round_shift_64(_mm256_mul_epi32(gate, sigmoid), _mm256_set1_epi64x(1 << 29), _mm_cvtsi32_si128(30));
+    __m256i product = _mm256_mul_epi32(silu, up);
+    return saturate_64(round_shift_64(product, _mm256_set1_epi64x(1 << 15), _mm_cvtsi32_si128(16)));
+}
+
+AVX2 static void silu_mul(const int32_t *gate, const int32_t *up, int n, int32_t *out)
+{
+    int i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256i g = load(gate + i), u = load(up + i), s = sigmoid(g);
+        __m256i even = silu_mul_64(g, s, u);
+        __m256i odd = silu_mul_64(odd_lanes(g), odd_lanes(s), odd_lanes(u));
+        store(out + i, merge(even, odd));
+    }
+    kernels_portable.silu_mul(gate + i, up + i, n - i, out + i);
+}
+
+const struct kernels kernels_avx2 = {
+    .name = "avx2",
+    .usable = usable,
+    .gemm = gemm,
+    .requantise = requantise,
+    .max_abs = max_abs,
+    .quantise = quantise,
+    .dots = dots,
+    .weighted_sum = weighted_sum,
+    .silu_mul = silu_mul,
+};
+#endif

@@ -1,0 +1,64 @@
+/* Rounding and saturation helpers, and the table of kernel pointers.
+ *
+ * Right shift of a negative number is arithmetic (floor) in every compiler this builds with; build.py refuses others.
+ * Widths are stated at each kernel; no kernel can overflow for inputs inside the stated bounds.
+ */
+#ifndef RAIL_KERNELS_H
+#define RAIL_KERNELS_H
+
+#include <stdint.h>
+
+#define INT32_LIMIT INT32_C(2147483647)
+
+/* The one rounding rule: floor(v / 2^s + 1/2). |v| < 2^62, 1 <= s <= 62, so the sum stays under 2^63. */
+static inline int64_t round_shift(int64_t v, int s) { return (v + ((int64_t)1 << (s - 1))) >> s; }
+
+/* Saturation is symmetric, so that |x| of any stored q16 fits 31 bits. */
+static inline int32_t saturate(int64_t v)
+{
+    return v > INT32_LIMIT ? INT32_LIMIT : v < -INT32_LIMIT ? -INT32_LIMIT : (int32_t)v;
+}
+
+static inline int bit_length(uint64_t v) { return v ? 64 - __builtin_clzll(v) : 0; }
+static inline int clamp_int(int v, int low, int high) { return v < low ? low : v > high ? high : v; }
+
+/* Row sums feed the unsigned-activation instruction of one set; the others ignore them. */
+struct kernels {
+    const char *name;
+    int (*usable)(void);
+
+    /* out[t * rows + r] = sum over k < stride of w[r][k] * x[t][k].
+     * |w|, |x| <= 127 and stride <= 65536: |sum| <= 127 * 127 * 65536 < 2^31. */
+    void (*gemm)(const int8_t *w, const int32_t *row_sums, const int8_t *x, int rows, int tokens, int stride,
+                 int32_t *out);
+
+    /* out[i] = saturate(round_shift(acc[i] * (scales[i] * mantissa), shift)).
+     * scale < 2^16, 0 <= mantissa < 2^15, |acc| < 2^31: the product stays under 2^62. 1 <= shift <= 62. */
+    void (*requantise)(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n, int32_t *out);
+
+    uint32_t (*max_abs)(const int32_t *x, int n);
+
+    /* out[i] = round_shift(x[i] * reciprocal, shift) with 0 < reciprocal < 2^31 and a result in [-127, 127]. */
+    void (*quantise)(const int32_t *x, int n, int32_t reciprocal, int shift, int8_t *out);
+
+    /* out[j] = sum over d < stride of q[d] * k[j][d]; stride is a multiple of 32, at most 256. */
+    void (*dots)(const int8_t *q, const int8_t *k, int positions, int stride, int32_t *out);
+
+    /* out[d] = sum over j of weights[j] * v[j][d]; 0 <= weight <= 32767. Exact in 64 bits. */
+    void (*weighted_sum)(const int16_t *weights, const int8_t *v, int positions, int stride, int64_t *out);
+
+    /* out[i] = gate * sigmoid(gate) * up in q16 (SPEC section 4.6). */
+    void (*silu_mul)(const int32_t *gate, const int32_t *up, int n, int32_t *out);
+};
+
+extern const struct kernels kernels_portable;
+extern const struct kernels kernels_avx2;
+extern const struct kernels kernels_avx512vnni;
+
+/* The set at `index` in order of rising preference, or NULL past the end. */
+const struct kernels *kernels_at(int index);
+
+/* Positions whose weighted values fit an int32: 512 * 32767 * 127 < 2^31. */
+enum { WEIGHTED_SUM_BLOCK = 512 };
+
+#endif
