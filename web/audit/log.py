@@ -1,0 +1,124 @@
+"""The first half of an audit: is this the log it was, is it what its root says, and is every entry signed?"""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.errors import LedgerError, ProofInvalid
+from ledger.keys import VerifyKey
+from ledger.merkle import check_consistency, leaf_hash, prove_consistency
+from ledger.tiles import TILE_WIDTH, tile_width
+from web.audit.errors import LogBroken
+from web.audit.operators import OperatorBook
+from web.audit.source import TileSource
+from web.audit.state import AuditState
+from web.audit.tiles import TileReader
+from web.files import replace_file
+
+FINDINGS_MAX = 100  # reported one by one; more are cut off, the first ones say enough
+
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong with the log, by itself proof against whoever signed it."""
+
+    code: str
+    message: str
+    index: int | None = None  # the entry concerned, None for the log as a whole
+
+
+class LogView:
+    """One log at one signed checkpoint: every entry it hands out has been checked against the root."""
+
+    def __init__(self, source: TileSource, note: bytes, key: VerifyKey) -> None:
+        """Raises ParseError or SignatureInvalid for the note, LogBroken for tiles that miss its root."""
+        self.note = note
+        self.checkpoint: Checkpoint = open_checkpoint(note, key, key.name)
+        self._source = source
+        self.tiles = TileReader(self.checkpoint, source)
+        self._bundle: tuple[int, list[bytes]] = (-1, [])
+
+    def entry(self, index: int) -> bytes:
+        """Entry bytes at `index`, checked. Raises LogBroken (`entry_hash`)."""
+        number = index // TILE_WIDTH
+        if self._bundle[0] != number:
+            self._bundle = (number, self._read_bundle(number))
+        return self._bundle[1][index % TILE_WIDTH]
+
+    def _read_bundle(self, number: int) -> list[bytes]:
+        width = tile_width(None, number, self.checkpoint.size)
+        entries = self._source.entries(number, width)
+        for offset, (entry, expected) in enumerate(zip(entries, self.tiles.leaf_hashes(number), strict=True)):
+            if leaf_hash(entry) != expected:
+                index = number * TILE_WIDTH + offset
+                raise LogBroken("entry_hash", f"entry {index} is not the one that the signed root stands for")
+        return entries
+
+
+def check_history(view: LogView, state: AuditState | None, evidence_folder: Path) -> int:
+    """The size up to which the log was checked before (0 if never), once the tree is shown to extend it.
+
+    Raises LogBroken with both signed notes saved as evidence: `log_forked` if the new tree does not begin with
+    the old one, `log_shrunk` if the log has fewer entries than it had.
+    """
+    if state is None:
+        return 0
+    key = VerifyKey.parse(state.log_vkey)
+    old, new = open_checkpoint(state.checkpoint, key, key.name), view.checkpoint
+    if new.size < old.size:
+        raise LogBroken(
+            "log_shrunk",
+            f"the log showed {old.size} entries before and shows {new.size} now",
+            "a cache may have served an old checkpoint: try once more; if it stays, the log hides entries",
+            _save_evidence(evidence_folder, state.checkpoint, view.note, []),
+        )
+    proof = prove_consistency(old.size, new.size, view.tiles)
+    try:
+        check_consistency(old.size, old.root, new.size, new.root, proof)
+    except ProofInvalid as error:
+        raise LogBroken(
+            "log_forked",
+            f"the log signed two histories: its {new.size} entries do not begin with the {old.size} of before ({error})",
+            "keep the evidence and publish it: both notes carry the log's own signature",
+            _save_evidence(evidence_folder, state.checkpoint, view.note, proof),
+        ) from error
+    return old.size
+
+
+def check_entries(view: LogView, start: int, book: OperatorBook, advance: Advance) -> list[Finding]:
+    """Check hash, form and signature of every entry from `start` on; the book learns from them.
+
+    Entry hashes are held against leaf hashes that the signed root vouches for, so that all of them together
+    recompute the root. Raises LogBroken for an entry that is not what the root stands for.
+    """
+    findings: list[Finding] = []
+    for index in range(start, view.checkpoint.size):
+        leaf = view.entry(index)
+        try:
+            book.admit(index, leaf)
+        except LedgerError as error:
+            if len(findings) < FINDINGS_MAX:
+                findings.append(Finding(error.code, f"entry {index}: {error}", index))
+        if index % TILE_WIDTH == TILE_WIDTH - 1 or index + 1 == view.checkpoint.size:
+            advance(index + 1 - start, view.checkpoint.size - start)
+    return findings
+
+
+def _save_evidence(folder: Path, old: bytes, new: bytes, proof: list[bytes]) -> Path:
+    """Both signed notes and the proof that the tiles gave, in one file named by its content."""
+    value = {
+        "format": "rail-fork-evidence/1",
+        "old": old.decode(),
+        "new": new.decode(),
+        "consistency_proof": [b64encode(item).decode() for item in proof],
+    }
+    data = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+    path = folder / f"fork-{sha256(data).hexdigest()[:16]}.json"
+    replace_file(path, data)
+    return path

@@ -1,0 +1,88 @@
+"""The command group: commands load when they are named, and every error ends as one line and an exit code."""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from web.cli.output import CommandError, Exit, report_error
+
+INTERRUPTED = 130  # what shells use for a program that Ctrl-C ended
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are `module:attribute` paths, and whose exit code is what a command returns."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.lazy:
+            return None
+        module, _, attribute = self.lazy[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:  # type: ignore[override]
+        """Run and leave the process; never with a traceback unless RAIL_DEBUG is set."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        as_json = "--json" in arguments or os.environ.get("RAIL_JSON", "") not in ("", "0")
+        sys.exit(self._run(arguments, as_json))
+
+    def _run(self, arguments: list[str], as_json: bool) -> int:
+        try:
+            code = super().main(args=arguments, prog_name="rail", standalone_mode=False)
+            sys.stdout.flush()
+            return int(code or 0)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("interrupted", err=True)
+            return INTERRUPTED
+        except BrokenPipeError:
+            # The reader went away: nothing more to say, and nothing left to flush at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return int(Exit.UNCHECKED)
+        except Exception as error:
+            if os.environ.get("RAIL_DEBUG"):
+                raise
+            failure = as_command_error(error)
+            report_error(failure, as_json)
+            return int(failure.exit_code)
+
+
+def as_command_error(error: Exception) -> CommandError:
+    """Any exception as what the user is told: known errors keep their code, unknown ones are called a bug."""
+    if isinstance(error, CommandError):
+        return error
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f"try `{context.command_path} --help`" if context is not None else ""
+        return CommandError("usage", error.format_message(), hint)
+    code = getattr(error, "code", None)
+    if isinstance(code, str) and type(error).__module__.split(".")[0] in ("inference", "ledger", "native", "web"):
+        return CommandError(code, str(error))
+    if isinstance(error, MemoryError):
+        return CommandError("out_of_memory", "not enough memory", "use a smaller model or a shorter text")
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return CommandError("io_error", f"{where}{error.strerror}")
+    return CommandError(
+        "internal_error", f"{type(error).__name__}: {error}", "this is a bug: RAIL_DEBUG=1 shows where it happened"
+    )
+
+
+def print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """The eager callback of --version."""
+    if wanted and not ctx.resilient_parsing:
+        from web.version import version
+
+        click.echo(f"rail {version()}")
+        ctx.exit()
