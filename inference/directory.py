@@ -17,7 +17,7 @@ FORMAT = "rail-model/1"
 ENGINE = "rail-int/1"
 TOKENIZER_BYTES_MAX = 16 << 20
 TEMPLATE_CHARS_MAX = 1 << 16
-EXPONENT_MAX = 62  # a weight is q * scale * 2**-exponent; shifts stay inside 64 bits
+EXPONENT_MIN, EXPONENT_MAX = 16, 46  # a weight is q * scale * 2**-exponent; SPEC.md proves the shifts for these
 SOURCES_MAX = 64
 OPTIONS_MAX = 64
 TEXT_CHARS_MAX = 255  # of a name or a value in the provenance
@@ -39,8 +39,8 @@ class Directory:
         if self.exponents.keys() != matrix_shapes(self.config).keys():
             raise _schema("exponents must name each weight matrix and nothing else")
         for name, exponent in self.exponents.items():
-            if type(exponent) is not int or not 0 <= exponent <= EXPONENT_MAX:
-                raise _schema(f"the exponent of {name} must be an integer from 0 to {EXPONENT_MAX}")
+            if type(exponent) is not int or not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
+                raise _schema(f"the exponent of {name} must be an integer from {EXPONENT_MIN} to {EXPONENT_MAX}")
         if type(self.tokenizer) is not bytes or not 0 < len(self.tokenizer) <= TOKENIZER_BYTES_MAX:
             raise _schema(f"tokenizer must be 1 to {TOKENIZER_BYTES_MAX} bytes")
         template = self.chat_template

@@ -54,9 +54,9 @@ class Tokenizer:
     def encode(self, text: str, bos: bool = True) -> list[int]:
         """Token ids of a text of at most TEXT_BYTES_MAX bytes of UTF-8.
 
-        With `bos`, the ids of a text's beginning: BOS, then the pieces, with one space put before the text if the
-        vocabulary says so; an empty text is BOS alone. Without, the ids of a continuation: nothing is put before it. Raises TokenizerError:
-        `not_unicode` for lone surrogates, `text_too_long`.
+        With `bos`, the ids of a text's beginning: BOS, then the pieces, after a space if the vocabulary puts one
+        there; an empty text is BOS alone. Without, the ids of a continuation: nothing is put before it.
+        Raises TokenizerError: `not_unicode` for lone surrogates, `text_too_long`.
         """
         if len(text) > TEXT_BYTES_MAX:
             raise _too_long(len(text))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.config import ModelConfig
-from inference.errors import ConversionError
+from inference.errors import ConversionError, ModelFileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +69,11 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     shapes["norm_final"] = (dim,)
     shapes["head"] = (config.vocab_size, dim)
     return shapes
+
+
+def config_from(source: str, norm_eps: Fraction, name: str, **dimensions: int) -> ModelConfig:
+    """The configuration that a source file states. Raises ConversionError (`source_header`) if it is out of range."""
+    try:
+        return ModelConfig(norm_eps_q48=round(norm_eps * (1 << 48)), name=name, family="llama", **dimensions)
+    except ModelFileError as error:
+        raise ConversionError("source_header", f"{source}: {error}") from error

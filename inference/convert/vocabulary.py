@@ -1,11 +1,11 @@
 """A sentencepiece vocabulary from plain pieces: the ModelProto for sources that carry only pieces and scores.
 
-The protobuf encoding is written by hand: eleven fields, always in this order, so that the bytes are the same on
+The protobuf encoding is written by hand: a few fields, always in this order, so that the bytes are the same on
 every machine. Field numbers are those of sentencepiece_model.proto.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -35,21 +35,26 @@ def byte_piece(value: int) -> str:
     return f"<0x{value:02X}>"
 
 
-def sentencepiece_model(pieces: Sequence[Piece], unk_id: int, bos_id: int, eos_id: int) -> bytes:
-    """A byte-pair model with byte fallback, no normalisation, and a space put before the text.
+def sentencepiece_model(
+    pieces: Sequence[Piece], unk_id: int, bos_id: int, eos_id: int, space_before: bool = True
+) -> bytes:
+    """A byte-pair model with byte fallback and no normalisation; with `space_before`, one space goes before a text.
 
+    The three ids get the types that sentencepiece asks for, whatever the source says.
     Raises ConversionError (`vocabulary`) for pieces that sentencepiece would not load or that lose bytes.
     """
-    _check(pieces)
+    roles = {unk_id: PieceType.UNKNOWN, bos_id: PieceType.CONTROL, eos_id: PieceType.CONTROL}
+    _check(pieces, roles)
+    texts = [piece.text.encode("utf-8") for piece in pieces]
     model = b"".join(
         _message(
             1,
-            _message(1, piece.text.encode("utf-8"))
+            _message(1, texts[id])
             + _tag(2, 5)
             + struct.pack("<f", piece.score)
-            + _integer(3, piece.type),
+            + _integer(3, roles.get(id, piece.type)),
         )
-        for piece in pieces
+        for id, piece in enumerate(pieces)
     )
     trainer = (
         _integer(3, 2)  # model_type: BPE
@@ -59,17 +64,22 @@ def sentencepiece_model(pieces: Sequence[Piece], unk_id: int, bos_id: int, eos_i
         + _integer(41, bos_id)
         + _integer(42, eos_id)
         + _integer(43, -1)  # pad_id: none
+        + _message(45, texts[unk_id])
+        + _message(46, texts[bos_id])
+        + _message(47, texts[eos_id])
     )
     normalizer = (
         _message(1, b"identity")
-        + _integer(3, 1)  # add_dummy_prefix
+        + _integer(3, int(space_before))  # add_dummy_prefix
         + _integer(4, 0)  # remove_extra_whitespaces
         + _integer(5, 1)  # escape_whitespaces
     )
     return model + _message(2, trainer) + _message(3, normalizer)
 
 
-def _check(pieces: Sequence[Piece]) -> None:
+def _check(pieces: Sequence[Piece], roles: Mapping[int, PieceType]) -> None:
+    if len(roles) != 3 or min(roles) < 0 or max(roles) >= len(pieces):
+        raise ConversionError("vocabulary", "vocabulary: the unknown, BOS and EOS ids are not three of its pieces")
     seen: set[str] = set()
     for index, piece in enumerate(pieces):
         try:

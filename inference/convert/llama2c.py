@@ -1,0 +1,125 @@
+"""Reader of llama2.c's legacy checkpoints and of its tokenizer files.
+
+    checkpoint   7 int32: dim hidden_dim n_layers n_heads n_kv_heads vocab_size seq_len, then float32 tensors:
+                 tok_embed, then for all layers together norm_attn wq wk wv wo norm_ffn w1 w2 w3, then norm_final,
+                 cosines and sines of the rotary angles (not used here), and the head if vocab_size is negative
+    tokenizer    u32 longest piece, then for each piece: float32 score, u32 length, the bytes
+
+Little endian. The header fixes the exact size of a checkpoint, which is checked before anything else is read.
+"""
+
+import struct
+from fractions import Fraction
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.config import ModelConfig
+from inference.convert.float_model import FloatModel, config_from, expected_shapes
+from inference.convert.sources import Source
+from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
+from inference.errors import ConversionError
+
+_HEADER = struct.Struct("<7i")
+_PIECE = struct.Struct("<fI")
+_LAYER_ORDER = ("norm_attn", "wq", "wk", "wv", "wo", "norm_ffn", "w1", "w2", "w3")
+_NORM_EPS = Fraction(1, 100_000)  # fixed in llama2.c
+_ROPE_THETA = Fraction(10_000)
+_UNK_ID, _BOS_ID, _EOS_ID = 0, 1, 2
+_PIECES_MAX = 1 << 20
+
+
+def read_checkpoint(source: Source, tokenizer: Source, name: str) -> FloatModel:
+    """The model of a legacy checkpoint.
+
+    `tokenizer` is a llama2.c tokenizer if its name ends in `.bin`, else a sentencepiece ModelProto. Raises
+    ConversionError.
+    """
+    config, tied = _read_header(source, name)
+    shapes = expected_shapes(config)
+    rotary = (config.context_tokens, config.head_dim // 2)
+    order = ["tok_embed"]
+    order += [f"layers.{layer}.{part}" for part in _LAYER_ORDER for layer in range(config.n_layers)]
+    order += ["norm_final", "cosines", "sines"] + ([] if tied else ["head"])
+    sizes = [4 * prod(shapes.get(tensor, rotary)) for tensor in order]
+    if _HEADER.size + sum(sizes) != len(source.data):
+        raise ConversionError(
+            "source_size",
+            f"{source.name}: {len(source.data)} bytes, its header asks for {_HEADER.size + sum(sizes)}; "
+            "not a llama2.c checkpoint of the legacy format, or cut short",
+        )
+    tensors: dict[str, NDArray[np.float32]] = {}
+    offset = _HEADER.size
+    for tensor, size in zip(order, sizes, strict=True):
+        if tensor in shapes:
+            flat = np.frombuffer(source.data, "<f4", size // 4, offset)
+            tensors[tensor] = flat.astype(np.float32, copy=False).reshape(shapes[tensor])
+        offset += size
+    vocabulary = read_tokenizer(tokenizer) if tokenizer.name.endswith(".bin") else bytes(tokenizer.data)
+    digests = {file.name: file.digest for file in (source, tokenizer)}
+    return FloatModel(config, tensors, _ROPE_THETA, vocabulary, None, digests)
+
+
+def _read_header(source: Source, name: str) -> tuple[ModelConfig, bool]:
+    """The configuration, and whether the head is tied to the embedding."""
+    if len(source.data) < _HEADER.size:
+        raise ConversionError("source_size", f"{source.name}: {len(source.data)} bytes are too few for a checkpoint")
+    dim, ffn_dim, n_layers, n_heads, n_kv_heads, vocab_size, context_tokens = _HEADER.unpack_from(source.data)
+    if n_heads < 1 or dim % n_heads:
+        raise ConversionError("source_header", f"{source.name}: dim {dim} is not a multiple of {n_heads} heads")
+    config = config_from(
+        source.name,
+        dim=dim,
+        n_layers=n_layers,
+        n_heads=n_heads,
+        n_kv_heads=n_kv_heads,
+        head_dim=dim // n_heads,
+        ffn_dim=ffn_dim,
+        vocab_size=abs(vocab_size),
+        context_tokens=context_tokens,
+        norm_eps=_NORM_EPS,
+        bos_id=_BOS_ID,
+        eos_id=_EOS_ID,
+        name=name,
+    )
+    return config, vocab_size > 0
+
+
+def read_tokenizer(source: Source) -> bytes:
+    """A sentencepiece ModelProto of the pieces of a tokenizer.bin. Raises ConversionError."""
+    pieces: list[Piece] = []
+    offset = 4
+    while offset < len(source.data) and len(pieces) < _PIECES_MAX:
+        if offset + _PIECE.size > len(source.data):
+            raise _cut(source, len(pieces))
+        score, length = _PIECE.unpack_from(source.data, offset)
+        offset += _PIECE.size
+        if length > len(source.data) - offset:
+            raise _cut(source, len(pieces))
+        pieces.append(_piece(source, len(pieces), bytes(source.data[offset : offset + length]), score))
+        offset += length
+    if offset != len(source.data) or not pieces:
+        raise _cut(source, len(pieces))
+    return sentencepiece_model(pieces, _UNK_ID, _BOS_ID, _EOS_ID)
+
+
+def _piece(source: Source, index: int, data: bytes, score: float) -> Piece:
+    """llama2.c writes plain spaces, and newlines around the names of BOS and EOS."""
+    if index in (_BOS_ID, _EOS_ID):
+        return Piece("<s>" if index == _BOS_ID else "</s>", 0.0, PieceType.CONTROL)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ConversionError("vocabulary", f"{source.name}: piece {index} is not UTF-8") from None
+    if index == _UNK_ID:
+        return Piece(text, 0.0, PieceType.UNKNOWN)
+    if 3 <= index < 259 and text == byte_piece(index - 3):
+        return Piece(text, 0.0, PieceType.BYTE)
+    if not np.isfinite(score):
+        raise ConversionError("vocabulary", f"{source.name}: piece {index} has a score that is not finite")
+    return Piece(text.replace(" ", SPACE), score, PieceType.NORMAL)
+
+
+def _cut(source: Source, index: int) -> ConversionError:
+    return ConversionError("vocabulary", f"{source.name}: cut short or damaged at piece {index}")
