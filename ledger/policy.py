@@ -1,0 +1,263 @@
+"""Which statements a log admits. SPEC.md, "Admission", lists the rules; each has its own error code.
+
+Two steps. `prepare` needs no lock and runs in the submitter's thread: parsing, content against commitments, the
+signature. `Admission` runs inside the sequencer's transaction, where nothing else moves: idempotence, registrations,
+counters, subjects.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from ledger import store
+from ledger.content import Content, encode_content
+from ledger.errors import StatementRefused
+from ledger.merkle import leaf_hash
+from ledger.statement import (
+    ErasureStatement,
+    GenerationStatement,
+    ModelStatement,
+    OperatorStatement,
+    ReplayStatement,
+    SignedStatement,
+    check_signed_by,
+    open_statement,
+)
+from ledger.store import EntryRow
+
+CLOCK_SKEW_SECONDS = 3600  # how far in the future a statement's time may lie
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A statement that passed `prepare`."""
+
+    statement: bytes
+    leaf_hash: bytes
+    signed: SignedStatement
+    visibility: str | None  # None, like the body: nothing to store beside the leaf
+    body: bytes | None  # the content, encoded
+    erase_any: bool  # an erasure by the host of the log itself: may concern any operator's entry
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a submission is in the log; `new` is False if it was there before."""
+
+    row: EntryRow
+    new: bool
+
+
+OperatorLookup = Callable[[bytes], OperatorStatement | None]
+
+
+def prepare(
+    statement: bytes, content: Content | None, operator_of: OperatorLookup, now: int, erase_any: bool = False
+) -> Submission:
+    """Everything that can be checked without a lock. ParseError, SignatureInvalid or StatementRefused.
+
+    `operator_of` finds the registration of an operator id; `now` is in Unix seconds.
+    """
+    signed = open_statement(statement)
+    payload = signed.payload
+    if payload.time > now + CLOCK_SKEW_SECONDS:
+        raise StatementRefused(
+            "time_in_future",
+            f"the statement's time {payload.time} is {payload.time - now} s ahead of the log's clock; set the clock",
+        )
+    if isinstance(payload, OperatorStatement):
+        _check_registration(payload)
+        operator = payload
+    else:
+        found = operator_of(signed.operator)
+        if found is None:
+            raise _unknown_operator(signed.operator)
+        operator = found
+    check_signed_by(signed, operator)
+    if content is not None:
+        check_content(payload, content)
+    visibility, body = (content.visibility, encode_content(content)) if content is not None else (None, None)
+    return Submission(statement, leaf_hash(statement), signed, visibility, body, erase_any)
+
+
+def check_content(payload: object, content: Content) -> None:
+    """StatementRefused (`content_*`) unless the statement's commitments and counts are those of this content."""
+    if not isinstance(payload, GenerationStatement):
+        raise StatementRefused("content_unexpected", "only a generation statement has content beside it")
+    pairs = (
+        ("prompt_tokens", payload.prompt_tokens, len(content.prompt_ids)),
+        ("output_tokens", payload.output_tokens, len(content.output_ids)),
+        ("prompt_commitment", payload.prompt_commitment, content.prompt_commitment()),
+        ("output_commitment", payload.output_commitment, content.output_commitment()),
+    )
+    for name, stated, actual in pairs:
+        if stated != actual:
+            raise StatementRefused(
+                f"content_{name}", f"the statement's {name} is not that of the content: one of the two was altered"
+            )
+
+
+def _check_registration(payload: OperatorStatement) -> None:
+    if payload.action != "register":
+        raise StatementRefused(
+            "operator_action", f"this log does not carry out operator action {payload.action!r}; register a new key"
+        )
+
+
+def _unknown_operator(identifier: bytes) -> StatementRefused:
+    return StatementRefused(
+        "unknown_operator", f"no operator {identifier.hex()} is registered in this log; submit its registration first"
+    )
+
+
+@dataclass(slots=True)
+class _State:
+    """What a transaction knows of the log: loaded rows, or the additions of one group."""
+
+    entries: dict[bytes, EntryRow] = field(default_factory=dict)  # by leaf hash
+    by_index: dict[int, EntryRow] = field(default_factory=dict)
+    operators: dict[bytes, int] = field(default_factory=dict)
+    models: dict[bytes, int] = field(default_factory=dict)
+    counters: set[tuple[int, int]] = field(default_factory=set)
+    erased: set[int] = field(default_factory=set)
+
+    def merge(self, other: "_State") -> None:
+        self.entries |= other.entries
+        self.by_index |= other.by_index
+        self.operators |= other.operators
+        self.models |= other.models
+        self.counters |= other.counters
+        self.erased |= other.erased
+
+
+class Admission:
+    """The decisions of one transaction, on a connection that holds the checkpoint row's lock.
+
+    A group of submissions is admitted as a whole or not at all. What was admitted is in `added`, in leaf order.
+    """
+
+    def __init__(self, connection: Connection, size: int, submissions: Sequence[Submission]) -> None:
+        self._connection = connection
+        self._size = size
+        self._state = _load(connection, submissions)
+        self.added: list[tuple[EntryRow, Submission]] = []
+        self.operators: dict[bytes, int] = {}  # newly registered: operator id -> leaf index
+        self.models: dict[bytes, int] = {}  # newly registered: model root -> leaf index
+
+    def admit(self, group: Sequence[Submission]) -> list[Placed]:
+        """Places a group, or raises StatementRefused and leaves everything as it was."""
+        staged = _State()
+        added: list[tuple[EntryRow, Submission]] = []
+        placed = []
+        for submission in group:
+            known = self._state.entries.get(submission.leaf_hash) or staged.entries.get(submission.leaf_hash)
+            if known is not None:
+                placed.append(Placed(known, new=False))
+                continue
+            row = self._row(submission, self._size + len(self.added) + len(added), staged)
+            staged.entries[row.leaf_hash] = row
+            staged.by_index[row.leaf_index] = row
+            staged.counters.add((row.operator_index, row.counter))
+            added.append((row, submission))
+            placed.append(Placed(row, new=True))
+        self._state.merge(staged)
+        self.added += added
+        self.operators |= staged.operators
+        self.models |= staged.models
+        return placed
+
+    def _row(self, submission: Submission, index: int, staged: _State) -> EntryRow:
+        payload = submission.signed.payload
+        operator_index = self._operator_index(submission, index, staged)
+        subject_index = None
+        if isinstance(payload, ModelStatement):
+            if payload.model_root not in self._state.models:
+                staged.models.setdefault(payload.model_root, index)
+        elif isinstance(payload, GenerationStatement):
+            if payload.model_root not in self._state.models and payload.model_root not in staged.models:
+                raise StatementRefused(
+                    "unknown_model", f"no model {payload.model_root.hex()} is registered in this log; register it first"
+                )
+        elif isinstance(payload, ReplayStatement | ErasureStatement):
+            subject_index = self._subject(payload, operator_index, submission, staged)
+        self._check_counter(operator_index, payload.counter, staged)
+        return EntryRow(
+            index,
+            submission.leaf_hash,
+            payload.type,
+            operator_index,
+            payload.counter,
+            payload.time,
+            subject_index,
+            submission.statement,
+        )
+
+    def _operator_index(self, submission: Submission, index: int, staged: _State) -> int:
+        identifier = submission.signed.operator
+        known = self._state.operators.get(identifier, staged.operators.get(identifier))
+        if isinstance(submission.signed.payload, OperatorStatement):
+            if known is not None:
+                raise StatementRefused("operator_registered", f"this key is registered already, by entry {known}")
+            staged.operators[identifier] = index
+            return index
+        if known is None:
+            raise _unknown_operator(identifier)
+        return known
+
+    def _check_counter(self, operator_index: int, counter: int, staged: _State) -> None:
+        pair = (operator_index, counter)
+        if pair in self._state.counters or pair in staged.counters:
+            raise StatementRefused(
+                "counter_used", f"the operator has an entry with counter {counter}; sign again with its next counter"
+            )
+
+    def _subject(
+        self, payload: ReplayStatement | ErasureStatement, operator_index: int, submission: Submission, staged: _State
+    ) -> int:
+        """Index of the entry that the statement is about, checked."""
+        index = payload.entry_index
+        subject = staged.by_index.get(index) or self._state.by_index.get(index)
+        if subject is None:
+            subject = store.entry_at(self._connection, index) if index < self._size else None
+        if subject is None:
+            raise StatementRefused("subject_missing", f"the statement is about entry {index}, which does not exist")
+        if subject.leaf_hash != payload.entry_leaf_hash:
+            raise StatementRefused("subject_leaf_hash", f"entry {index} has another leaf hash than the statement says")
+        if subject.kind != "generation":
+            raise StatementRefused(
+                "subject_kind", f"entry {index} is a statement of type {subject.kind}, no generation"
+            )
+        if isinstance(payload, ErasureStatement):
+            if subject.operator_index != operator_index and not submission.erase_any:
+                raise StatementRefused("erasure_operator", f"entry {index} belongs to another operator")
+            if index in self._state.erased or index in staged.erased or not self._has_content(index):
+                raise StatementRefused("erasure_nothing", f"this log holds no content of entry {index} to erase")
+            staged.erased.add(index)
+        return index
+
+    def _has_content(self, index: int) -> bool:
+        """Whether a committed entry has content; one of this very transaction cannot be erased in it."""
+        return index < self._size and store.content_at(self._connection, index) is not None
+
+
+def _load(connection: Connection, submissions: Sequence[Submission]) -> _State:
+    """The rows that these submissions may meet, with a fixed number of queries for any number of them."""
+    state = _State()
+    state.entries = store.entries_by_hash(connection, [item.leaf_hash for item in submissions])
+    state.by_index = {row.leaf_index: row for row in state.entries.values()}
+    identifiers = {item.signed.operator for item in submissions}
+    state.operators = store.operator_indexes(connection, sorted(identifiers))
+    roots = {
+        item.signed.payload.model_root
+        for item in submissions
+        if isinstance(item.signed.payload, ModelStatement | GenerationStatement)
+    }
+    state.models = store.model_indexes(connection, sorted(roots))
+    pairs = [
+        (state.operators[item.signed.operator], item.signed.payload.counter)
+        for item in submissions
+        if item.signed.operator in state.operators
+    ]
+    state.counters = store.used_counters(connection, pairs)
+    return state

@@ -1,0 +1,193 @@
+"""The only writer: takes submissions from any number of threads and appends them, many to a transaction.
+
+A batch is one database transaction: lock the checkpoint row, decide, write entries, hashes and contents, sign, replace
+the checkpoint row by compare-and-swap, commit. Submitters are told only after the commit. Processes that share a
+database each have a sequencer; the row lock makes them take turns. SPEC.md, "Appending", gives the crash states.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from ledger import checkpoint, store
+from ledger.checkpoint import Checkpoint
+from ledger.database import Database
+from ledger.errors import LedgerError, LogConflict, StoreError
+from ledger.keys import SigningKey
+from ledger.merkle import Frontier, frontier_indexes
+from ledger.policy import Admission, Placed, Submission
+from ledger.statement import ErasureStatement
+from ledger.store import Head, StoredHashes
+
+BATCH_STATEMENTS = 2_000  # a batch is closed when it holds this many; a larger group is a batch of its own
+QUEUE_STATEMENTS = 20_000  # waiting; beyond this, submitters are turned away
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    """A group of submissions that is admitted as a whole or not at all, and whoever waits for it."""
+
+    group: Sequence[Submission]
+    answer: "Future[list[Placed]]" = field(default_factory=Future)
+
+
+class Sequencer:
+    """One thread, started by the first submission. Not to be used across a fork."""
+
+    def __init__(self, database: Database, origin: str, key: SigningKey) -> None:
+        self._database = database
+        self._origin = origin
+        self._key = key
+        self._process = os.getpid()
+        # Owned by the sequencer's thread. The right edge of the tree as of our last commit; None: read it again.
+        self._frontier: Frontier | None = None
+        # Shared, under the condition's lock.
+        self._changed = threading.Condition()
+        self._queue: deque[_Ticket] = deque()
+        self._waiting = 0  # statements in the queue
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, group: Sequence[Submission]) -> list[Placed]:
+        """Returns when all of the group is durable. Raises StatementRefused, LogConflict or StoreError: none is new then.
+
+        After a StoreError the outcome may be unknown (the answer to a commit can get lost): submit the same again.
+        """
+        ticket = _Ticket(group)
+        with self._changed:
+            if self._closed:
+                raise StoreError("log_closed", "the log was closed; open it again to append")
+            if os.getpid() != self._process:
+                raise StoreError("log_forked", "the log was opened before a fork; open it in each process")
+            if self._waiting and self._waiting + len(group) > QUEUE_STATEMENTS:
+                raise StoreError("overloaded", "too many statements wait to be appended; retry", retryable=True)
+            self._queue.append(ticket)
+            self._waiting += len(group)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="rail-sequencer", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return ticket.answer.result()
+
+    def close(self) -> None:
+        """Appends what is queued, then stops."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None and os.getpid() == self._process:
+            thread.join()
+
+    # The thread
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            try:
+                answers = self._append(batch)
+            except LedgerError as error:
+                answers = [error] * len(batch)
+            except Exception as error:  # a fault of ours must reach the submitters, not leave them waiting
+                answers = [error] * len(batch)
+            for ticket, answer in zip(batch, answers, strict=True):
+                if isinstance(answer, Exception):
+                    ticket.answer.set_exception(answer)
+                else:
+                    ticket.answer.set_result(answer)
+
+    def _next_batch(self) -> list[_Ticket]:
+        """Everything that queued up during the last commit, up to a limit; empty when closed and done."""
+        with self._changed:
+            while not self._queue and not self._closed:
+                self._changed.wait()
+            batch: list[_Ticket] = []
+            size = 0
+            while self._queue and (not batch or size + len(self._queue[0].group) <= BATCH_STATEMENTS):
+                batch.append(self._queue.popleft())
+                size += len(batch[-1].group)
+            self._waiting -= size
+            return batch
+
+    def _append(self, batch: Sequence[_Ticket]) -> list[list[Placed] | Exception]:
+        """One answer a ticket.
+
+        When the store fails, the batch is tried once more. If the commit did happen and only the news of it was lost,
+        the second try finds the entries; `attempted` remembers that they are ours.
+        """
+        attempted: dict[bytes, int] = {}
+        try:
+            return self._transaction(batch, attempted)
+        except (StoreError, LogConflict):
+            self._frontier = None
+            return self._transaction(batch, attempted)
+
+    def _transaction(self, batch: Sequence[_Ticket], attempted: dict[bytes, int]) -> list[list[Placed] | Exception]:
+        frontier, self._frontier = self._frontier, None
+        with self._database.write() as connection:
+            head = store.read_head(connection, lock=True)
+            if frontier is None or (frontier.size, frontier.root()) != (head.size, head.root):
+                frontier = _read_frontier(connection, head)
+            admission = Admission(connection, head.size, [item for ticket in batch for item in ticket.group])
+            answers = [_admit(admission, ticket.group, attempted) for ticket in batch]
+            attempted.update((row.leaf_hash, row.leaf_index) for row, _ in admission.added)
+            if admission.added:
+                # A crash before the commit leaves the old log. A crash after it leaves the new one, and submitters who
+                # do not know: the same statement again finds its entry.
+                _write(connection, admission, frontier)
+                store.replace_head(connection, head, self._sign(frontier))
+        self._frontier = frontier
+        return answers
+
+    def _sign(self, frontier: Frontier) -> Head:
+        """The last act before the commit, with the row locked: the note leaves this transaction only if it commits."""
+        signed = Checkpoint(self._origin, frontier.size, frontier.root())
+        return Head(signed.size, signed.root, checkpoint.sign(signed, [self._key]))
+
+
+def _admit(admission: Admission, group: Sequence[Submission], attempted: dict[bytes, int]) -> list[Placed] | Exception:
+    try:
+        placed = admission.admit(group)
+    except LedgerError as error:
+        return error
+    return [Placed(item.row, item.new or attempted.get(item.row.leaf_hash) == item.row.leaf_index) for item in placed]
+
+
+def _write(connection: Connection, admission: Admission, frontier: Frontier) -> None:
+    """The rows of all that was admitted; moves the frontier over them."""
+    nodes = []
+    for row, _ in admission.added:
+        for height, value in enumerate(frontier.append(row.leaf_hash)):
+            level, within = divmod(height, store.TILE_BITS)
+            if level and not within:
+                nodes.append({"level": level, "position": row.leaf_index >> height, "hash": value})
+    store.insert_entries(connection, [row for row, _ in admission.added])
+    store.insert_nodes(connection, nodes)
+    for operator, index in admission.operators.items():
+        store.insert_operator(connection, operator, index)
+    for model_root, index in admission.models.items():
+        store.insert_model(connection, model_root, index)
+    bodies = [
+        (row.leaf_index, submission.visibility, submission.body)
+        for row, submission in admission.added
+        if submission.body is not None
+    ]
+    store.insert_contents(connection, bodies)
+    for _, submission in admission.added:
+        if isinstance(submission.signed.payload, ErasureStatement):
+            store.delete_content(connection, submission.signed.payload.entry_index)
+
+
+def _read_frontier(connection: Connection, head: Head) -> Frontier:
+    """The right edge from the stored hashes. They must lead to the signed root: a damaged log is never extended."""
+    indexes = frontier_indexes(head.size)
+    hashes = StoredHashes(connection).read_hashes(indexes) if indexes else []
+    frontier = Frontier(head.size, hashes)
+    if frontier.root() != head.root:
+        raise StoreError(
+            "root_mismatch", f"the hashes of the log do not lead to its root at size {head.size}; run fsck"
+        )
+    return frontier
