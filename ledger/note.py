@@ -1,0 +1,152 @@
+"""Signed notes (C2SP signed-note) with Ed25519 signatures and cosignature/v1 timestamps (C2SP tlog-cosignature).
+
+    This is an example message.                                                      text, UTF-8, ends with a newline
+                                                                                     blank line
+    — example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ER...   one line a signature
+
+A signature line is an em dash, a blank, the key's name, a blank and base64(4-byte key id || signature). Lines by
+unknown keys are ignored; one bad signature by a known key refuses the whole note.
+
+    algorithm 0x01   signature = Ed25519(text)
+    algorithm 0x04   signature = 64-bit time || Ed25519("cosignature/v1\\n" "time " decimal "\\n" || text)
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ledger.encoding import format_base64, parse_base64
+from ledger.errors import ParseError, SignatureInvalid
+from ledger.keys import COSIGNATURE_V1, ED25519, KEY_ID_BYTES, SigningKey, VerifyKey, check_key_name
+
+NOTE_BYTES_MAX = 512 * 1024  # A hundred lines of the largest signature in use (ML-DSA-44).
+SIGNATURES_MAX = 100
+COSIGNATURE_TIME_MAX = 2**63 - 1
+
+_TIME_BYTES = 8
+_DASH = "\u2014 "
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSignature:
+    """One signature line, unverified. `blob` is what follows the key id: its form depends on the key's algorithm."""
+
+    name: str
+    key_id: bytes
+    blob: bytes
+
+    def format(self) -> str:
+        """The line, with its newline."""
+        return f"{_DASH}{self.name} {format_base64(self.key_id + self.blob)}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text and its signature lines, unverified. The text includes its final newline."""
+
+    text: str
+    signatures: tuple[NoteSignature, ...]
+
+    def format(self) -> bytes:
+        """The bytes of the note, inverse of `parse_note`."""
+        return (self.text + "\n" + "".join(line.format() for line in self.signatures)).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A signature that was checked: by which key and, for a cosignature, when (unix seconds; None otherwise)."""
+
+    key: VerifyKey
+    time: int | None
+
+
+def parse_note(data: bytes) -> Note:
+    """Parse strictly, verify nothing; raises ParseError (`note_size`, `note_text`, `note_signature_line`, ...)."""
+    if len(data) > NOTE_BYTES_MAX:
+        raise ParseError("note_size", f"the note has {len(data)} bytes; the limit is {NOTE_BYTES_MAX}")
+    try:
+        whole = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ParseError("note_text", f"the note is not UTF-8 at byte {error.start}") from None
+    if control := _CONTROL.search(whole):
+        raise ParseError("note_text", f"the note has control character U+{ord(control[0]):04X} at {control.start()}")
+    text, separator, block = whole.rpartition("\n\n")
+    if not separator or not block.endswith("\n"):
+        raise ParseError(
+            "note_structure", "the note is not a text, a blank line and signature lines, each with a newline"
+        )
+    lines = block[:-1].split("\n")
+    if len(lines) > SIGNATURES_MAX:
+        raise ParseError("note_signature_count", f"the note has {len(lines)} signatures; the limit is {SIGNATURES_MAX}")
+    return Note(text + "\n", tuple(_parse_line(line) for line in lines))
+
+
+def _parse_line(line: str) -> NoteSignature:
+    parts = line.removeprefix(_DASH).split(" ") if line.startswith(_DASH) else []
+    if len(parts) != 2:
+        raise ParseError("note_signature_line", f"not a signature line '{_DASH}<name> <base64>': {line[:80]!r}")
+    name, encoded = parts
+    check_key_name(name)
+    data = parse_base64(encoded, "note_signature_base64", f"the signature by {name}")
+    if len(data) <= KEY_ID_BYTES:
+        raise ParseError("note_signature_line", f"the signature by {name} holds nothing after its key id")
+    return NoteSignature(name, data[:KEY_ID_BYTES], data[KEY_ID_BYTES:])
+
+
+def check_text(text: str) -> None:
+    """Raise ParseError (`note_text`) unless this may be the text of a note."""
+    if not text.endswith("\n") or _CONTROL.search(text):
+        raise ParseError("note_text", "the text of a note ends with a newline and has no other control characters")
+
+
+def sign_note(text: str, keys: Iterable[SigningKey]) -> bytes:
+    """The note with one plain signature by each key."""
+    check_text(text)
+    return Note(text, tuple(sign_text(text, key) for key in keys)).format()
+
+
+def sign_text(text: str, key: SigningKey, time: int | None = None) -> NoteSignature:
+    """Signature line of a plain key, or the cosignature of a witness key at `time` (unix seconds, not zero)."""
+    if (time is not None) != (key.algorithm == COSIGNATURE_V1):
+        raise ValueError("a cosignature key signs with a time, any other key without")
+    if time is None:
+        return NoteSignature(key.name, key.key_id, key.sign(text.encode()))
+    if not 0 < time <= COSIGNATURE_TIME_MAX:
+        raise ValueError(f"cosignature time {time} is not in 1..2**63-1")
+    return NoteSignature(key.name, key.key_id, time.to_bytes(_TIME_BYTES, "big") + key.sign(_cosigned(text, time)))
+
+
+def _cosigned(text: str, time: int) -> bytes:
+    return f"cosignature/v1\ntime {time}\n{text}".encode()
+
+
+def verify_signatures(note: Note, keys: Sequence[VerifyKey]) -> list[Verified]:
+    """The signatures by `keys`, in the note's order; raises SignatureInvalid (`note_signature`) if one of them is bad.
+
+    Lines by other keys are ignored. An empty result is the caller's to judge.
+    """
+    known = {(key.name, key.key_id): key for key in keys}
+    verified = []
+    for signature in note.signatures:
+        key = known.get((signature.name, signature.key_id))
+        if key is not None:
+            verified.append(Verified(key, _verify(note.text, signature, key)))
+    return verified
+
+
+def _verify(text: str, signature: NoteSignature, key: VerifyKey) -> int | None:
+    """Check one signature; returns the time of a cosignature."""
+    message, raw, time = text.encode(), signature.blob, None
+    if key.algorithm == COSIGNATURE_V1:
+        time, raw = int.from_bytes(raw[:_TIME_BYTES], "big"), raw[_TIME_BYTES:]
+        if time > COSIGNATURE_TIME_MAX:
+            raise SignatureInvalid("note_signature", f"the cosignature by {key.name} has an impossible time")
+        message = _cosigned(text, time)
+    else:
+        assert key.algorithm == ED25519
+    try:
+        key.verify(message, raw)
+    except SignatureInvalid as error:
+        raise SignatureInvalid("note_signature", f"the note is refused: {error}") from None
+    return time
