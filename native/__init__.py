@@ -64,7 +64,7 @@ def backends() -> tuple[str, ...]:
 
 
 def kernels_index(name: str | None = None) -> int:
-    """Index of a kernel set by name; None means `RAIL_KERNELS`, or the fastest. Raises KernelError, never falls back."""
+    """Index of a kernel set; None means `RAIL_KERNELS`, or the fastest. Raises KernelError, never falls back."""
     name = name or os.environ.get("RAIL_KERNELS") or backends()[-1]
     if name not in backends():
         known = "unknown" if name not in _all_kernels() else "not supported by this CPU"
@@ -157,9 +157,7 @@ class Session:
         lib.rail_truncate(self._handle, position)
 
 
-def sample(
-    logits: np.ndarray, temperature_micro: int, top_k: int, top_p_micro: int, seed: int, position: int
-) -> int:
+def sample(logits: np.ndarray, temperature_micro: int, top_k: int, top_p_micro: int, seed: int, position: int) -> int:
     """The token drawn from int32 Q16 logits (vocab,) at `position` (SPEC section 6)."""
     row = np.ascontiguousarray(logits, dtype=np.int32)
     scratch = np.empty(row.size, dtype=np.uint64)

@@ -275,7 +275,7 @@ static void forward_chunk(void *argument, int thread)
     const rail_model *model = job->session->model;
     const rail_dims *d = &model->d;
     const struct workspace *w = &model->work;
-    int threads = pool_threads(model->pool), half = d->head_dim / 2;
+    int threads = pool_active(model->pool), half = d->head_dim / 2;
 
     for (int t = thread; t < job->tokens; t += threads) {
         embed(model, job->ids[t], w->x + (int64_t)t * d->dim);
@@ -303,7 +303,7 @@ int32_t rail_forward(rail_session *session, const int32_t *ids, int32_t count, i
         int tokens = count - done < CHUNK_TOKENS ? count - done : CHUNK_TOKENS;
         int last = done + tokens == count;
         struct job job = {session, ids + done, tokens, all_logits ? 0 : last ? tokens - 1 : tokens, logits};
-        pool_run(session->model->pool, forward_chunk, &job);
+        pool_run(session->model->pool, forward_chunk, &job, session->model->weights * tokens < ALONE_BELOW);
         session->position += tokens;
         done += tokens;
         if (all_logits)

@@ -65,6 +65,7 @@ rail_model *rail_model_new(const rail_dims *dims, const rail_matrix *matrices, c
     model->q_dim = dims->n_heads * dims->head_dim;
     model->kv_dim = dims->n_kv_heads * dims->head_dim;
     model->head_stride = round_up(dims->head_dim, 32);
+    model->weights = (int64_t)dims->n_layers * dims->dim * (2 * model->q_dim + 2 * model->kv_dim + 3 * dims->ffn_dim);
     model->root_dim_q16 = isqrt((uint64_t)dims->dim << 32);
     model->score_factor_q30 = (LOG2E_Q30 << 16) / isqrt((uint64_t)dims->head_dim << 32);
     size_t turns = (size_t)dims->head_dim / 2 * sizeof *rope_turns;

@@ -9,6 +9,7 @@
 enum {
     CHUNK_TOKENS = 64,   /* tokens that pass through the layers together */
     ROW_BLOCK = 64,      /* weight rows whose sums are held before they are rescaled */
+    ALONE_BELOW = 4000000, /* multiplications under which waking the pool costs more than it saves */
 };
 
 struct matrix {
@@ -44,6 +45,7 @@ struct rail_model {
     uint64_t *rope_turns;       /* head_dim / 2: turns per position, 64-bit fraction */
     int q_dim, kv_dim;
     int head_stride;            /* head_dim rounded up to a multiple of 32 */
+    int64_t weights;            /* multiplications of one token's matrices, without the head */
     uint64_t root_dim_q16;      /* floor(sqrt(dim) * 2^16) */
     uint64_t score_factor_q30;  /* floor(log2(e) / sqrt(head_dim) * 2^30) */
     struct workspace work;

@@ -68,7 +68,9 @@ def quantise_matrix(
     if peaks.max() > 0:
         exponent = min(EXPONENT_MAX, 15 - (frexp(peaks.max() / 127)[1] - 1))
     if exponent < EXPONENT_MIN:
-        raise ConversionError("weight_range", f"{name}: weight {peaks.max():.3g} is not below the format's limit of 127")
+        raise ConversionError(
+            "weight_range", f"{name}: weight {peaks.max():.3g} is not below the format's limit of 127"
+        )
     scales = np.clip(np.rint(peaks / 127 * 2.0**exponent), 0, 65535)
     scales[(scales == 0) & (peaks > 0)] = 1
     steps = np.where(scales > 0, scales, 1) * 2.0**-exponent
