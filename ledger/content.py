@@ -27,7 +27,9 @@ _ACCESS_DOMAIN: Final = b"rail/receipt-access/v1\0"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Prompt and output of one generation with the salts of its commitments. StatementRefused `content_*` if out of bounds.
+    """Prompt and output of one generation with the salts of its commitments.
+
+    StatementRefused `content_<field>` if a field is out of bounds.
 
     `prompt_text` is for readers; the commitment covers `prompt_ids`, not the text.
     """

@@ -88,9 +88,7 @@ def _sqlite_engine(url: URL, create: bool) -> Engine:
     if create:
         _create_private_file(path)
     elif not path.is_file():
-        raise StoreError(
-            "database_missing", f"no database at {path}; create the log first, it is never made by accident"
-        )
+        raise NotFound("database_missing", f"no database at {path}; create the log first, it is never made by accident")
 
     def connect() -> sqlite3.Connection:
         # mode=rw: a file that disappeared is an error, not a new and empty log.

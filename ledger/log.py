@@ -1,4 +1,4 @@
-"""A log, as its users see it: submit statements, read entries and content, prove, erase, check.
+"""A log, as its users see it: submit statements, erase content, check the whole; reading is in reader.py.
 
     log = Log.open("sqlite:///rail.db", key)
     entry = log.submit(sign_statement(payload, operator_key), content)     # durable when this returns
@@ -7,80 +7,42 @@
 A `Log` is safe for threads. Any number of processes may open the same database, each with its own `Log`.
 """
 
-import logging
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Self, TypeVar
+from collections.abc import Iterable
+from typing import Self
 
-from sqlalchemy import Connection, Engine
-
-from ledger import checkpoint, merkle, store, tiles
+from ledger import checkpoint, merkle, store
 from ledger.checkpoint import Checkpoint
-from ledger.content import Content, decode_content
+from ledger.content import Content
 from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, NotFound, ParseError, StatementRefused, StoreError
-from ledger.keys import SigningKey, VerifyKey, operator_id
+from ledger.keys import SigningKey, operator_id
 from ledger.policy import Placed, Submission, prepare
-from ledger.registry import Registry
+from ledger.reader import Entry, LogReader, Stats
 from ledger.sequencer import Sequencer
-from ledger.statement import (
-    ErasureStatement,
-    ModelStatement,
-    OperatorStatement,
-    Payload,
-    ReplayStatement,
-    open_statement,
-    sign_statement,
-)
-from ledger.store import EntryRow, Head, Identity, StoredHashes
-from ledger.tiles import TILE_WIDTH, Tile
+from ledger.statement import ErasureStatement, OperatorStatement, sign_statement
+from ledger.store import Head, Identity
 
-SUBMIT_STATEMENTS_MAX = 10_000
+__all__ = ["Entry", "Log", "Stats"]
+
+SUBMIT_STATEMENTS_MAX = 10_000  # in one call
 SUBMIT_BYTES_MAX = 256 << 20  # of statements and content, in one call
-CONTENTS_PAGE = 32
-LIST_MAX = 10_000  # longest list of registrations or verdicts
 SIGN_ATTEMPTS = 5  # for a counter that another process takes first
 
-PayloadT = TypeVar("PayloadT", bound=Payload)
 
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A leaf of the log."""
-
-    index: int
-    statement: bytes
-    leaf_hash: bytes
-    type: str
-    time: int  # Unix seconds, by the operator's clock
-    operator: bytes  # id of the signer: 32 bytes
-    new: bool  # whether this very call appended it
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """Counts for people and for monitoring."""
-
-    size: int
-    kinds: dict[str, int]  # entries of each statement type
-    contents: dict[str, int]  # stored contents of each visibility
-
-
-class Log:
+class Log(LogReader):
     """An append-only log in a database. Made by `create` or `open`."""
 
     def __init__(self, database: Database, identity: Identity, key: SigningKey | None) -> None:
-        self._database = database
-        self._identity = identity
-        self._registry = Registry()
+        super().__init__(database, identity)
         self._sequencer = Sequencer(database, identity.origin, key) if key is not None else None
 
     @classmethod
     def create(cls, database_url: str, origin: str, key: SigningKey) -> Self:
-        """A new, empty log with a signed checkpoint of size 0. LogConflict `log_exists`, ParseError `origin`, StoreError."""
+        """A new, empty log with a signed checkpoint of size 0.
+
+        LogConflict `log_exists`, ParseError `origin`, StoreError.
+        """
         if key.name != origin:
             raise ParseError("origin", f"the log's key is named {key.name!r}; it must bear the log's origin {origin!r}")
         empty = Checkpoint(origin, 0, merkle.EMPTY_ROOT)
@@ -125,49 +87,6 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    # The log as a whole
-
-    @property
-    def origin(self) -> str:
-        return self._identity.origin
-
-    @property
-    def vkey(self) -> str:
-        """The key that verifies its checkpoints, as text."""
-        return self._identity.vkey
-
-    @property
-    def key(self) -> VerifyKey:
-        """The key that verifies its checkpoints."""
-        return VerifyKey.parse(self._identity.vkey)
-
-    @property
-    def engine(self) -> Engine:
-        """The database's connections, for tables beside the log's. To write on them, take `database.writing(engine)`."""
-        return self._database.engine
-
-    def size(self) -> int:
-        """Number of entries that the published checkpoint covers."""
-        return self._head().size
-
-    def root(self) -> bytes:
-        return self._head().root
-
-    def checkpoint(self) -> bytes:
-        """The published checkpoint: a signed note."""
-        return self._head().note
-
-    def stats(self) -> Stats:
-        with self._database.read() as connection:
-            kinds = store.count_by_kind(connection)
-            size = store.read_head(connection).size
-            contents = store.count_by_visibility(connection)
-        return Stats(size, kinds | {"generation": size - sum(kinds.values())}, contents)
-
-    def _head(self) -> Head:
-        with self._database.read() as connection:
-            return store.read_head(connection)
 
     # Appending
 
@@ -242,151 +161,9 @@ class Log:
         placed = self._sequencer.submit(group) if group else []
         return [_placed_entry(item, submission) for item, submission in zip(placed, group, strict=True)]
 
-    # Entries
-
-    def entry(self, index: int) -> Entry:
-        """NotFound `entry_missing`."""
-        with self._database.read() as connection:
-            row = store.entry_at(connection, index) if 0 <= index <= merkle.SIZE_MAX else None
-            if row is None:
-                raise NotFound("entry_missing", f"the log has no entry {index}")
-            return self._entry(connection, row)
-
-    def find(self, leaf_hash: bytes) -> Entry | None:
-        """The entry with this leaf hash, or None."""
-        with self._database.read() as connection:
-            row = store.entries_by_hash(connection, [leaf_hash]).get(leaf_hash)
-            return self._entry(connection, row) if row is not None else None
-
-    def entries(self, start: int, stop: int) -> Iterator[Entry]:
-        """Entries start <= index < stop that exist, in order; holds a few at a time."""
-        for low in range(max(start, 0), min(stop, self.size()), store.PAGE_ROWS):
-            with self._database.read() as connection:
-                rows = store.entries_between(connection, low, min(low + store.PAGE_ROWS, stop))
-                page = [self._entry(connection, row) for row in rows]
-            yield from page
-
-    def _entry(self, connection: Connection, row: EntryRow) -> Entry:
-        operator, _ = self._registry.at(connection, row.operator_index)
-        return Entry(row.leaf_index, row.statement, row.leaf_hash, row.kind, row.time, operator, new=False)
-
-    # Tiles and proofs
-
-    def hash_tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
-        """Hash tile of C2SP tlog-tiles: `width` hashes of 32 bytes. NotFound unless the log is that large."""
-        with self._database.read() as connection:
-            tiles.check_tile_exists(Tile(level, index, width), store.read_head(connection).size)
-            start = index * TILE_WIDTH
-            return b"".join(store.level_hashes(connection, level, start, start + width))
-
-    def entry_bundle(self, index: int, width: int = TILE_WIDTH) -> bytes:
-        """Entry bundle of C2SP tlog-tiles: `width` statements, each after its length. NotFound likewise."""
-        with self._database.read() as connection:
-            tiles.check_tile_exists(Tile(None, index, width), store.read_head(connection).size)
-            start = index * TILE_WIDTH
-            return tiles.encode_bundle(store.statements_between(connection, start, start + width))
-
-    def prove_inclusion(self, index: int, size: int) -> list[bytes]:
-        """Inclusion proof of a leaf in the tree of `size`. NotFound `size_beyond_log`, ProofInvalid `inclusion_index`."""
-        with self._database.read() as connection:
-            _check_size(connection, size)
-            return merkle.prove_inclusion(index, size, StoredHashes(connection))
-
-    def prove_consistency(self, old: int, new: int) -> list[bytes]:
-        """Consistency proof between two sizes. NotFound `size_beyond_log`, ProofInvalid `consistency_size`."""
-        with self._database.read() as connection:
-            _check_size(connection, new)
-            return merkle.prove_consistency(old, new, StoredHashes(connection))
-
-    # Content
-
-    def content(self, index: int) -> Content | None:
-        """What the entry's commitments open to; None if it was never given or is erased. ParseError if damaged."""
-        with self._database.read() as connection:
-            found = store.content_at(connection, index)
-        return decode_content(found[1], found[0]) if found is not None else None
-
-    def contents(self, after_index: int = -1) -> Iterator[tuple[int, Content]]:
-        """All contents of entries after `after_index`, in order; holds a few at a time.
-
-        A damaged one is left out, so that an index over the others can be built; `fsck` names it.
-        """
-        while True:
-            with self._database.read() as connection:
-                page = store.contents_after(connection, after_index, CONTENTS_PAGE)
-            for index, visibility, body in page:
-                try:
-                    yield index, decode_content(body, visibility)
-                except ParseError as error:
-                    _logger.error("content of entry %d is left out: %s", index, error)
-            if len(page) < CONTENTS_PAGE:
-                return
-            after_index = page[-1][0]
-
-    def is_erased(self, index: int) -> bool:
-        """Whether an erasure statement about the entry is in the log."""
-        with self._database.read() as connection:
-            return bool(store.entries_about(connection, index, ErasureStatement.type, 1))
-
-    # What was registered and stated
-
-    def operator(self, identifier: bytes) -> OperatorStatement | None:
-        """The registration of an operator id, or None."""
-        with self._database.read() as connection:
-            found = self._registry.find(connection, identifier)
-        return found[1] if found is not None else None
-
-    def operators(self) -> list[tuple[Entry, OperatorStatement]]:
-        """The first LIST_MAX registrations."""
-        return self._statements_of(OperatorStatement)
-
-    def models(self) -> list[tuple[Entry, ModelStatement]]:
-        """The first LIST_MAX model registrations."""
-        return self._statements_of(ModelStatement)
-
-    def model(self, model_root: bytes) -> tuple[Entry, ModelStatement] | None:
-        """The first registration of a model, or None."""
-        with self._database.read() as connection:
-            index = store.model_indexes(connection, [model_root]).get(model_root)
-            row = store.entry_at(connection, index) if index is not None else None
-            if row is None:
-                return None
-            return _with_payload(self._entry(connection, row), ModelStatement)
-
-    def replays_of(self, index: int) -> list[tuple[Entry, ReplayStatement]]:
-        """The first LIST_MAX verdicts about an entry."""
-        with self._database.read() as connection:
-            rows = store.entries_about(connection, index, ReplayStatement.type, LIST_MAX)
-            return [_with_payload(self._entry(connection, row), ReplayStatement) for row in rows]
-
-    def next_counter(self, identifier: bytes) -> int:
-        """One more than the operator's largest counter in the log; 0 for an operator that is not registered."""
-        with self._database.read() as connection:
-            found = self._registry.find(connection, identifier)
-            last = store.last_counter(connection, found[0]) if found is not None else None
-        return 0 if last is None else last + 1
-
-    def _statements_of(self, kind: type[PayloadT]) -> list[tuple[Entry, PayloadT]]:
-        with self._database.read() as connection:
-            rows = store.entries_of_kind(connection, kind.type, LIST_MAX)
-            return [_with_payload(self._entry(connection, row), kind) for row in rows]
-
-
-def _with_payload(entry: Entry, kind: type[PayloadT]) -> tuple[Entry, PayloadT]:
-    payload = open_statement(entry.statement).payload
-    if not isinstance(payload, kind):
-        raise StoreError("kind_mismatch", f"entry {entry.index} is stored as {kind.type}, but it is not; run fsck")
-    return entry, payload
-
 
 def _placed_entry(placed: Placed, submission: Submission) -> Entry:
     row = placed.row
     return Entry(
         row.leaf_index, row.statement, row.leaf_hash, row.kind, row.time, submission.signed.operator, placed.new
     )
-
-
-def _check_size(connection: Connection, size: int) -> None:
-    available = store.read_head(connection).size
-    if size > available:
-        raise NotFound("size_beyond_log", f"the log has {available} entries, not {size} yet")

@@ -54,9 +54,10 @@ class Sequencer:
         self._thread: threading.Thread | None = None
 
     def submit(self, group: Sequence[Submission]) -> list[Placed]:
-        """Returns when all of the group is durable. Raises StatementRefused, LogConflict or StoreError: none is new then.
+        """Returns when all of the group is durable. Raises StatementRefused if none of it is admitted.
 
-        After a StoreError the outcome may be unknown (the answer to a commit can get lost): submit the same again.
+        After StoreError or LogConflict the outcome may be unknown, because the answer to a commit can get lost:
+        submitting the same again is always right.
         """
         ticket = _Ticket(group)
         with self._changed:

@@ -162,8 +162,12 @@ def last_counter(connection: Connection, operator_index: int) -> int | None:
 
 def count_by_kind(connection: Connection) -> dict[str, int]:
     """Entries of each kind other than `generation` (an index answers; generations are the rest of the size)."""
-    query = select(entries.c.kind, func.count()).where(entries.c.kind != "generation").group_by(entries.c.kind)
-    return {kind: count for kind, count in connection.execute(query)}
+    query = (
+        select(entries.c.kind, func.count().label("entries"))
+        .where(entries.c.kind != "generation")
+        .group_by(entries.c.kind)
+    )
+    return {row.kind: row.entries for row in connection.execute(query)}
 
 
 def _entry(row: Row[Any]) -> EntryRow:
@@ -297,8 +301,8 @@ def delete_content(connection: Connection, leaf_index: int) -> bool:
 
 
 def count_by_visibility(connection: Connection) -> dict[str, int]:
-    query = select(contents.c.visibility, func.count()).group_by(contents.c.visibility)
-    return {visibility: count for visibility, count in connection.execute(query)}
+    query = select(contents.c.visibility, func.count().label("contents")).group_by(contents.c.visibility)
+    return {row.visibility: row.contents for row in connection.execute(query)}
 
 
 def node_rows(connection: Connection) -> Iterator[tuple[int, int, bytes]]:
