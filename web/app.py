@@ -2,10 +2,10 @@
 
 from apiflask import APIFlask
 
-from web import api, metrics, openai_api, operations, tlog_api
+from web import api, metrics, openai_api, operations, pages, tlog_api
 from web.documentation import complete_document
-from web.errors import register_error_handlers
 from web.headers import add_headers
+from web.problems import register_error_handlers
 from web.request import RailRequest, bound_bodies
 from web.services import Services, build_services
 from web.settings import Settings
@@ -24,10 +24,10 @@ def create_app(target: Settings | Services | None = None) -> APIFlask:
     app.config.update(AUTO_OPERATION_ID=True, AUTO_VALIDATION_ERROR_RESPONSE=False, AUTO_404_RESPONSE=False)
     app.extensions["rail"] = services
     bound_bodies(app, services.settings)
-    register_error_handlers(app)
+    register_error_handlers(app, pages.error_page)
     add_headers(app)
     metrics.instrument(app, services)
-    for blueprint in (openai_api.blueprint, api.blueprint, tlog_api.blueprint, operations.blueprint):
+    for blueprint in (openai_api.blueprint, api.blueprint, tlog_api.blueprint, operations.blueprint, pages.blueprint):
         app.register_blueprint(blueprint)
-    app.spec_processor(complete_document)
+    app.spec_processor(complete_document)  # type: ignore[arg-type]
     return app

@@ -10,15 +10,13 @@ from secrets import token_bytes
 from inference.engine import Engine
 from inference.sampling import SamplingParams
 from inference.transcript import Transcript
-from ledger.content import Content
+
+from ledger.content import SALT_BYTES, VISIBILITIES, Content
 from ledger.index import ContentIndex, echo_permille, fingerprint_root
 from ledger.log import Entry, Log
-from ledger.statement import GenerationStatement
+from ledger.statement import GenerationStatement, Sampling
 from web.errors import RequestError
 from web.signer import Signer
-
-SALT_BYTES = 32
-VISIBILITIES = ("public", "matchable", "private")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,15 @@ class LoggedRun:
     receipt_key: str  # opens the receipt of a record that is not public
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was logged since the start."""
+
+    runs: dict[str, int]  # by finish
+    prompt_tokens: int
+    output_tokens: int
+
+
 class GenerationService:
     """Runs the engine and logs what it made. Safe to share between threads."""
 
@@ -42,6 +49,8 @@ class GenerationService:
         self._index = index
         self._signer = signer
         self._slots = threading.BoundedSemaphore(runs_max)
+        self._counting = threading.Lock()
+        self._totals = Totals({}, 0, 0)
 
     def prompt_ids(self, prompt: str | Sequence[int]) -> tuple[int, ...]:
         """Token ids of a prompt, with BOS for a text; ids are taken as they are."""
@@ -119,7 +128,22 @@ class GenerationService:
         text = content.output_text
         entry = self._signer.submit(lambda counter: _statement(transcript, content, counter), content)
         self._index.catch_up(self._log)
+        self._count(transcript)
         return LoggedRun(transcript, entry, text, transcript.finish_reason, visibility, content.access_key())
+
+    def totals(self) -> Totals:
+        """Counts for monitoring."""
+        return self._totals
+
+    def _count(self, transcript: Transcript) -> None:
+        with self._counting:
+            old = self._totals
+            finish = transcript.finish_reason
+            self._totals = Totals(
+                old.runs | {finish: old.runs.get(finish, 0) + 1},
+                old.prompt_tokens + len(transcript.prompt_ids),
+                old.output_tokens + len(transcript.output_ids),
+            )
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -142,13 +166,13 @@ def _statement(transcript: Transcript, content: Content, counter: int) -> Genera
         output_commitment=content.output_commitment(),
         prompt_tokens=len(transcript.prompt_ids),
         output_tokens=len(transcript.output_ids),
-        sampling={
-            "temperature_micro": params.temperature_micro,
-            "top_k": params.top_k,
-            "top_p_micro": params.top_p_micro,
-            "seed": params.seed,
-            "max_tokens": params.max_tokens,
-        },
+        sampling=Sampling(
+            temperature_micro=params.temperature_micro,
+            top_k=params.top_k,
+            top_p_micro=params.top_p_micro,
+            seed=params.seed,
+            max_tokens=params.max_tokens,
+        ),
         finish=transcript.finish_reason,
         echo_permille=echo_permille(content.prompt_text, content.output_text),
         fingerprint_root=fingerprint_root(content.output_text),

@@ -3,12 +3,9 @@
 import time
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
-from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from ledger.content import Content
 from ledger.log import Entry
 from ledger.statement import GenerationStatement, ModelStatement, Payload, open_statement
 
@@ -71,13 +68,19 @@ def record_summary(services: "Services", entry: Entry) -> Json:
 
 def statement_json(payload: Payload) -> Json:
     """The payload under its own field names; times stay Unix seconds, as they were signed."""
-    return {"type": payload.type, **{f.name: _plain(getattr(payload, f.name)) for f in fields(payload)}}
+    return {str(name): _plain(value) for name, value in payload.to_map().items()}
 
 
 def operator_json(services: "Services", operator: bytes) -> Json:
     """An operator by id; the name is what it registered under, None for one that the log does not know."""
     known = services.log.operator(operator)
     return {"id": operator.hex(), "name": known.name if known is not None else None}
+
+
+def model_name(services: "Services", root: bytes) -> Json:
+    """A model by root; the name is that of its first registration, None if it has none."""
+    registered = services.log.model(root)
+    return {"root": root.hex(), "name": registered[1].name if registered is not None else None}
 
 
 def model_json(services: "Services", entry: Entry, model: ModelStatement) -> Json:
@@ -132,19 +135,11 @@ def receipt_url(index: int, key: str | None = None) -> str:
     return f"/api/records/{index}/receipt" + (f"?key={key}" if key is not None else "")
 
 
-def may_open(content: Content | None, key: str | None) -> bool:
-    """Whether a receipt may carry the opening: the record is public, or the caller holds its access key."""
-    if content is None:
-        return False
-    return content.visibility == "public" or (key is not None and compare_digest(content.access_key(), key))
-
-
 def _model_of(services: "Services", payload: Payload) -> Json | None:
     """The model that a statement is about, None for types that have none."""
     if not isinstance(payload, GenerationStatement | ModelStatement):
         return None
-    name = next((model.name for _, model in services.log.models() if model.model_root == payload.model_root), None)
-    return {"root": payload.model_root.hex(), "name": name}
+    return model_name(services, payload.model_root)
 
 
 def _plain(value: object) -> object:

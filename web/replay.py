@@ -2,11 +2,12 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from inference.engine import Engine
 from inference.sampling import SamplingParams
 from inference.transcript import Transcript
+
 from ledger.content import Content
 from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, open_statement
@@ -77,6 +78,6 @@ def transcript_of(payload: GenerationStatement, content: Content) -> Transcript:
         prompt_ids=content.prompt_ids,
         output_ids=content.output_ids,
         output_bytes=content.output_bytes,
-        params=SamplingParams(**payload.sampling, stop=content.stop),
+        params=SamplingParams(**asdict(payload.sampling), stop=content.stop),
         finish_reason=payload.finish,
     )

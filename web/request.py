@@ -8,10 +8,11 @@ engine and `0.1` means one tenth.
 import json
 import re
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from apiflask import APIFlask
 from flask import Request, request
+from pydantic import BaseModel
 
 from web.errors import RequestError
 from web.settings import Settings
@@ -21,6 +22,8 @@ EXPONENT_MAX = 40
 DEPTH_MAX = 32
 STRUCTURE_CHARS_MAX = 1 << 18  # everything that is not inside a string
 BODY_BYTES_DEFAULT = 1 << 16
+
+Body = TypeVar("Body", bound=BaseModel)
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
@@ -36,6 +39,11 @@ class RailRequest(Request):
         if self.mimetype != "application/json":
             raise RequestError("unsupported_media_type", "send the body as Content-Type: application/json", 415)
         return parse_json(self.get_data(cache=cache))
+
+
+def parse_body(shape: type[Body]) -> Body:
+    """The current request's JSON as an instance of `shape`, for views whose body has more than one form."""
+    return shape.model_validate(request.get_json())
 
 
 def parse_json(body: bytes) -> Any:

@@ -9,10 +9,13 @@ from pathlib import Path
 from secrets import token_bytes
 
 from inference.engine import Engine
+
+from inference.layout import matrix_shapes
 from inference.modelfile import ModelFile
+from ledger.errors import LogConflict
 from ledger.index import ContentIndex
 from ledger.keys import SigningKey, operator_id
-from ledger.log import Entry, Log
+from ledger.log import Log
 from ledger.statement import ModelStatement, OperatorStatement
 from web.errors import SettingsError
 from web.generation import GenerationService
@@ -117,8 +120,14 @@ def _log(settings: Settings, key: SigningKey) -> Log:
     made = settings.home / "log.made"
     if made.exists():
         return Log.open(settings.database, key)
-    log = Log.create(settings.database, key.name, key)
-    made.write_text(f"{key.name}\n{settings.database}\n", encoding="utf-8")
+    try:
+        log = Log.create(settings.database, key.name, key)
+    except LogConflict as error:
+        # A crash between creating the log and the mark below; open() refuses a log of another key.
+        if error.code != "log_exists":
+            raise
+        log = Log.open(settings.database, key)
+    made.write_text(f"{key.name}\n", encoding="utf-8")
     return log
 
 
@@ -138,8 +147,7 @@ def _register(settings: Settings, signer: Signer, model: ModelFile) -> None:
                 action="register",
             )
         )
-    if registered_model(signer.log, model.root) is None:
-        provenance = model.provenance
+    if signer.log.model(model.root) is None:
         signer.submit(
             lambda counter: ModelStatement(
                 time=int(time.time()),
@@ -147,14 +155,9 @@ def _register(settings: Settings, signer: Signer, model: ModelFile) -> None:
                 model_root=model.root,
                 name=model.config.name,
                 family=model.config.family,
-                parameters=parameters(model),
+                parameters=sum(rows * columns for rows, columns in matrix_shapes(model.config).values()),
                 engine=ENGINE,
-                sources={},
-                licence=str(provenance.get("licence", "")),
+                sources=model.provenance["sources"],
+                licence=str(model.provenance["options"].get("licence") or ""),
             )
         )
-
-
-def registered_model(log: Log, root: bytes) -> tuple[Entry, ModelStatement] | None:
-    """The first registration of a model, None if the log has none."""
-    return next(((entry, model) for entry, model in log.models() if model.model_root == root), None)

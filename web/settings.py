@@ -1,7 +1,6 @@
 """Where everything lives and which limits hold: one frozen object, read from `RAIL_*` variables once, at start."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -47,7 +46,7 @@ class Settings:
         return self.home / "keys" / "operator.key"
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str] = os.environ, **overrides: object) -> "Settings":
+    def from_env(cls, **overrides: object) -> "Settings":
         """Settings from `RAIL_<FIELD>` variables; an override that is not None wins over its variable.
 
         Raises SettingsError for a number that is not one, or an override that no field has.
@@ -57,7 +56,7 @@ class Settings:
         if unknown:
             raise SettingsError("unknown_setting", f"no setting is called {', '.join(sorted(unknown))}")
         for field in fields(cls):
-            text = environment.get(f"RAIL_{field.name.upper()}", "")
+            text = os.environ.get(f"RAIL_{field.name.upper()}", "")
             if text and field.name not in given:
                 given[field.name] = text
         home = Path(str(given.pop("home", DEFAULT_HOME))).expanduser().absolute()

@@ -1,6 +1,7 @@
 """Verify a pasted text: the index's verdict, joined with what the log says about each record."""
 
 from ledger.index.verdict import Verdict
+
 from web.present import log_json, record_summary
 from web.services import Services
 

@@ -1,0 +1,155 @@
+"""`/api`: verify, records, receipts, replays, models; and the models' files."""
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request, send_file
+
+from web.current import current_services
+from web.errors import RequestError
+from web.metrics import current_metrics
+from web.present import log_json, model_json, record_json, record_summary, replay_json
+from web.records import find_model, find_record, receipt_of
+from web.request import parse_body
+from web.schemas import (
+    Model,
+    Models,
+    ReceiptQuery,
+    Record,
+    RecordIn,
+    RecordPage,
+    RecordQuery,
+    ReplayBody,
+    VerdictBody,
+    VerifyRequest,
+)
+from web.submission import decode_record, submit
+from web.verification import verify_text
+
+blueprint = APIBlueprint("api", __name__, tag="Ledger")
+
+STATEMENT_TYPE = "application/cose"
+MODEL_TYPE = "application/octet-stream"
+IMMUTABLE_SECONDS = 365 * 24 * 3600
+
+
+@blueprint.post("/api/verify")
+@blueprint.input(VerifyRequest, arg_name="body")
+@blueprint.output(VerdictBody)
+def verify(body: VerifyRequest) -> Response:
+    """Say which registered runs a text comes from, and which parts of it.
+
+    A text that cannot be checked, such as an empty one, is a verdict too: `unchecked`, with its reason.
+    """
+    verdict = verify_text(current_services(), body.text)
+    current_metrics().verdicts.labels(verdict["verdict"]).inc()
+    return jsonify(verdict)
+
+
+@blueprint.get("/api/records")
+@blueprint.input(RecordQuery, location="query", arg_name="query")
+@blueprint.output(RecordPage)
+def records(query: RecordQuery) -> Response:
+    """List records in log order."""
+    services = current_services()
+    size = services.log.size()
+    start = query.after + 1
+    stop = min(start + query.limit, size)
+    page = [record_summary(services, entry) for entry in services.log.entries(start, stop)] if start < stop else []
+    next_after = stop - 1 if start < stop < size else None
+    return jsonify({"records": page, "next_after": next_after, "log": log_json(services)})
+
+
+@blueprint.post("/api/records")
+@blueprint.output(Record, status_code=201)
+def submit_record() -> Response:
+    """Log a statement that was signed elsewhere: JSON with base64, or the bare COSE_Sign1.
+
+    201 for a new record, 200 for one that the log holds already: a retry is safe.
+    """
+    services = current_services()
+    if request.mimetype == STATEMENT_TYPE:
+        statement, content = request.get_data(), None
+    else:
+        statement, content = decode_record(parse_body(RecordIn))
+    entry = submit(services, statement, content)
+    response = jsonify(record_json(services, entry))
+    response.status_code = 201 if entry.new else 200
+    response.headers["Location"] = f"/api/records/{entry.index}"
+    return response
+
+
+@blueprint.get("/api/records/<record>")
+@blueprint.output(Record)
+def record(record: str) -> Response:
+    """Read a record by index or leaf hash. Its text is there only if it is public."""
+    services = current_services()
+    return jsonify(record_json(services, find_record(services, record)))
+
+
+@blueprint.get("/api/records/<record>/receipt")
+@blueprint.input(ReceiptQuery, location="query", arg_name="query")
+def receipt(record: str, query: ReceiptQuery) -> Response:
+    """Get everything for an offline check in one file. With the access key, the opening of a record not public."""
+    services = current_services()
+    entry = find_record(services, record)
+    response = Response(receipt_of(services, entry, query.key).to_json(), mimetype="application/json")
+    response.headers["Content-Disposition"] = f'inline; filename="rail-{entry.index}.receipt.json"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/api/records/<record>/receipt.tlog-proof")
+def tlog_proof(record: str) -> Response:
+    """Get the record's inclusion proof and checkpoint as a C2SP tlog-proof."""
+    services = current_services()
+    entry = find_record(services, record)
+    response = Response(services.log.receipt(entry.index, False).to_tlog_proof(), mimetype="text/plain")
+    response.headers["Content-Disposition"] = f'inline; filename="rail-{entry.index}.tlog-proof"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.post("/api/records/<record>/replay")
+@blueprint.output(ReplayBody)
+def replay(record: str) -> Response:
+    """Run a logged generation again now, and say whether every bit agrees. Nothing is logged."""
+    services = current_services()
+    return jsonify(replay_json(services.replay.replay(find_record(services, record))))
+
+
+@blueprint.get("/api/models")
+@blueprint.output(Models)
+def models() -> Response:
+    """List the registered models."""
+    services = current_services()
+    found = [model_json(services, entry, model) for entry, model in services.log.models()]
+    return jsonify({"models": found, "log": log_json(services)})
+
+
+@blueprint.get("/api/models/<root>")
+@blueprint.output(Model)
+def model(root: str) -> Response:
+    """Describe one registered model."""
+    services = current_services()
+    return jsonify(model_json(services, *find_model(services, root)))
+
+
+@blueprint.get("/models/<root>.rail")
+def artifact(root: str) -> Response:
+    """Download a model file, whole or in ranges. Its ETag is the model root."""
+    services = current_services()
+    find_model(services, root)
+    loaded = services.engine.model
+    if loaded.root.hex() != root:
+        raise RequestError("artifact_not_held", "this model is registered, but its file is not kept here", 404)
+    response = send_file(
+        loaded.path,
+        mimetype=MODEL_TYPE,
+        as_attachment=True,
+        download_name=f"{loaded.config.name}-{root[:16]}.rail",
+        etag=root,
+        conditional=True,
+        max_age=IMMUTABLE_SECONDS,
+    )
+    response.cache_control.public = True
+    response.cache_control.immutable = True
+    return response

@@ -1,0 +1,158 @@
+"""The one function that turns any exception into a status, a code and a sentence, and the handler that sends it.
+
+Under `/v1` an error is OpenAI's error object; elsewhere it is an RFC 9457 problem document, or a page for a
+browser that asks for one. An exception that nobody foresaw is a 500 without details; its stack is logged
+without its message, because a message may quote a prompt.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable
+from http import HTTPStatus
+
+from apiflask import APIFlask
+from apiflask.exceptions import HTTPError
+from flask import Response, current_app, jsonify, request
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from werkzeug.exceptions import HTTPException
+
+from inference.errors import ContextError, InferenceError, SamplingError, TokenizerError
+from ledger.errors import (
+    LedgerError,
+    LogConflict,
+    NotFound,
+    ParseError,
+    ProofInvalid,
+    SignatureInvalid,
+    StatementRefused,
+    StoreError,
+)
+from web.errors import Problem, WebError
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2
+
+
+# The first class that fits wins. A wrong statement is the client's fault (400), a refused one is well formed
+# but not acceptable here (422), a store that is busy or full may work again later (503).
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (SamplingError, 400),
+    (TokenizerError, 400),
+    (ContextError, 400),
+    (NotFound, 404),
+    (ParseError, 400),
+    (SignatureInvalid, 400),
+    (ProofInvalid, 400),
+    (StatementRefused, 422),
+    (LogConflict, 503),
+    (StoreError, 503),
+)
+_SAMPLING_NAMES = {"temperature_micro": "temperature", "top_p_micro": "top_p"}
+_HTTP_CODES = {
+    400: "bad_request",
+    413: "content_too_large",
+    415: "unsupported_media_type",
+    416: "range_not_satisfiable",
+}
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that a client sees; an unknown exception becomes `internal_error` and says nothing more."""
+    if isinstance(error, WebError):
+        return Problem(error.status, error.code, str(error), getattr(error, "param", None))
+    if isinstance(error, ContextError):
+        code = "context_length_exceeded" if error.tokens > error.limit else error.code
+        return Problem(400, code, str(error), "prompt")
+    if isinstance(error, InferenceError | LedgerError):
+        for kind, status in _STATUS:
+            if isinstance(error, kind):
+                param = getattr(error, "parameter", None)
+                return Problem(status, error.code, str(error), _SAMPLING_NAMES.get(param or "", param))
+    if isinstance(error, ValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPError):
+        if isinstance(error.__cause__, ValidationError):
+            return _invalid(error.__cause__)
+        return _plain(error.status_code, error.message or "")
+    if isinstance(error, HTTPException):
+        return _plain(error.code or 500, error.description or "")
+    return Problem(500, "internal_error", "something went wrong here; the operator's log has the details")
+
+
+def _plain(status: int, message: str) -> Problem:
+    phrase = HTTPStatus(status).phrase
+    return Problem(status, _HTTP_CODES.get(status, phrase.lower().replace(" ", "_")), message or phrase)
+
+
+_KINDS: dict[str, tuple[str, str]] = {
+    "missing": ("missing_field", "a required field is missing"),
+    "extra_forbidden": ("unknown_field", "no such field"),
+    "string_unicode": ("invalid_unicode", "the text holds half of a surrogate pair, which is not Unicode text"),
+}
+
+
+def _invalid(error: ValidationError) -> Problem:
+    """The first fault of a request body. Values are never repeated: they may be private."""
+    first: ErrorDetails = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    param = ".".join(str(part) for part in first["loc"] if not _is_union_branch(part)) or None
+    code, message = _KINDS.get(first["type"], ("invalid_value", first["msg"][:1].lower() + first["msg"][1:]))
+    return Problem(400, code, f"{param or 'the body'}: {message}", param)
+
+
+def _is_union_branch(part: int | str) -> bool:
+    """Pydantic puts the tried type of a union into the path; the client knows only its own field names."""
+    return isinstance(part, str) and ("[" in part or part in ("int", "str", "decimal", "bool", "float"))
+
+
+def register_error_handlers(app: APIFlask, error_page: Callable[[Problem], Response | str] | None = None) -> None:
+    """Answer every exception of `app` with a problem in the shape of its path.
+
+    `error_page` renders a problem for a browser; without it browsers get the problem document too.
+    """
+
+    def respond(error: Exception) -> Response:
+        problem = problem_of(error)
+        if problem.status >= 500:
+            log_failure(error)
+        if error_page is not None and _wants_page():
+            response = current_app.make_response(error_page(problem))
+        elif request.path.startswith("/v1/"):
+            response = jsonify(problem.openai_json())
+        else:
+            response = jsonify(problem.problem_json())
+            response.mimetype = "application/problem+json"
+        response.status_code = problem.status
+        for name, value in _headers_of(error):
+            response.headers[name] = value
+        if problem.status == 503:
+            response.headers["Retry-After"] = str(RETRY_SECONDS)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    app.error_processor(respond)
+    app.register_error_handler(Exception, respond)
+
+
+def _wants_page() -> bool:
+    if request.path.startswith(("/v1/", "/api/", "/tile/", "/checkpoint")):
+        return False
+    return request.accept_mimetypes.best_match(["application/problem+json", "text/html"]) == "text/html"
+
+
+def _headers_of(error: Exception) -> list[tuple[str, str]]:
+    """Headers that belong to the status: Allow of a 405, Content-Range of a 416, Location of a redirect."""
+    if isinstance(error, HTTPError):
+        given = [(name, str(value)) for name, value in dict(error.headers).items()]
+    elif isinstance(error, HTTPException):
+        given = list(error.get_headers())
+    else:
+        given = []
+    return [(name, value) for name, value in given if name.lower() not in ("content-type", "content-length")]
+
+
+def log_failure(error: Exception) -> None:
+    """Log where an unforeseen error came from: its type and stack, never its message."""
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("%s in %s\n%s", type(error).__name__, request.endpoint if request else "a task", stack)

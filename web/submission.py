@@ -1,0 +1,65 @@
+"""Statements made elsewhere: from a request's body to the log."""
+
+import binascii
+from base64 import b64decode, b64encode
+
+from ledger.content import Content
+from ledger.log import Entry
+from web.errors import RequestError
+from web.schemas import ContentIn, RecordIn
+from web.services import Services
+
+
+def submit(services: Services, statement: bytes, content: Content | None) -> Entry:
+    """Log a signed statement with its content, if any, and make it findable. The same one again is not new.
+
+    Raises LedgerError. Returns when the entry is durable.
+    """
+    entry = services.log.submit(statement, content)
+    if content is not None:
+        services.index.catch_up(services.log)
+    return entry
+
+
+def decode_record(body: RecordIn) -> tuple[bytes, Content | None]:
+    """Statement and content of a JSON submission. RequestError `invalid_base64`, StatementRefused `content_*`."""
+    statement = decode_base64(body.statement, "statement")
+    return statement, _content(body.content) if body.content is not None else None
+
+
+def encode_content(content: Content) -> dict[str, object]:
+    """The JSON in which content travels beside its statement; inverse of what `decode_record` reads."""
+    return {
+        "prompt_text": content.prompt_text,
+        "prompt_ids": list(content.prompt_ids),
+        "prompt_salt": b64encode(content.prompt_salt).decode("ascii"),
+        "output_bytes": b64encode(content.output_bytes).decode("ascii"),
+        "output_ids": list(content.output_ids),
+        "output_salt": b64encode(content.output_salt).decode("ascii"),
+        "stop": list(content.stop),
+        "visibility": content.visibility,
+    }
+
+
+def _content(given: ContentIn) -> Content:
+    return Content(
+        prompt_text=given.prompt_text,
+        prompt_ids=tuple(given.prompt_ids),
+        prompt_salt=decode_base64(given.prompt_salt, "content.prompt_salt"),
+        output_bytes=decode_base64(given.output_bytes, "content.output_bytes"),
+        output_ids=tuple(given.output_ids),
+        output_salt=decode_base64(given.output_salt, "content.output_salt"),
+        stop=tuple(given.stop),
+        visibility=given.visibility,
+    )
+
+
+def decode_base64(text: str, param: str) -> bytes:
+    """Canonical base64 with padding, nothing else. RequestError `invalid_base64`."""
+    try:
+        data = b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        data = None
+    if data is None or b64encode(data).decode("ascii") != text:
+        raise RequestError("invalid_base64", f"{param} is not base64 in its standard, padded form", 400, param)
+    return data
