@@ -1,0 +1,215 @@
+"""Generation and replay: a model file, its tokenizer and the native kernels behind one object."""
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+import native
+from inference.errors import ContextError, InferenceError, KernelError, TokenizerError
+from inference.modelfile import ModelFile
+from inference.output import Output
+from inference.replay import ReplayResult, compare
+from inference.sampling import SamplingParams
+from inference.tokenizer import Tokenizer
+from inference.transcript import ENGINE, Transcript
+
+# Tokens in one native call. No effect on any bit: it bounds the memory for logits, the time until a cancellation is
+# seen, and how long one run keeps the others waiting.
+CHUNK_TOKENS = 64
+
+
+class Engine:
+    """Runs one model. Safe to use from several threads: each run has its own cache, and native calls take turns.
+
+    `threads` is for the kernels (None: `RAIL_THREADS`, else the processors of this process), `kernels` names a kernel
+    set (None: `RAIL_KERNELS`, else the fastest). Neither changes a result. Raises KernelError for one that cannot be
+    had, TokenizerError for a vocabulary that does not load or is not the model's, ModelFileError (`not_verified`).
+    """
+
+    def __init__(self, model: ModelFile, threads: int | None = None, kernels: str | None = None) -> None:
+        config = model.config
+        self.model = model
+        self.root = model.root
+        self.tokenizer = Tokenizer(model.tokenizer)
+        vocabulary = (self.tokenizer.vocab_size, self.tokenizer.bos_id, self.tokenizer.eos_id)
+        if vocabulary != (config.vocab_size, config.bos_id, config.eos_id):
+            raise TokenizerError("vocabulary_mismatch", f"{model.path}: the vocabulary does not belong to this model")
+        dimensions = native.Config(
+            dim=config.dim,
+            n_layers=config.n_layers,
+            n_heads=config.n_heads,
+            n_kv_heads=config.n_kv_heads,
+            head_dim=config.head_dim,
+            ffn_dim=config.ffn_dim,
+            vocab_size=config.vocab_size,
+            context_tokens=config.context_tokens,
+            norm_eps_q48=config.norm_eps_q48,
+            exponents=model.exponents,
+        )
+        try:
+            self._native = native.Model(
+                dimensions, model.tensors, kernels, _default_threads() if threads is None else threads
+            )
+        except native.KernelError as error:
+            raise KernelError("kernels_unusable", str(error)) from error
+        self.kernels: str = self._native.kernels
+        self.threads: int = self._native.threads
+        self._turn = threading.Lock()
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """Ids of a prompt, BOS first; an empty text is BOS alone.
+
+        A text that cannot fit the context, because no piece is long enough, is refused before it is tokenized. Raises
+        ContextError (`context_exceeded`), TokenizerError (`not_unicode`, `text_too_long`).
+        """
+        limit = self.model.config.context_tokens
+        tokens_min = len(text) // self.tokenizer.piece_bytes_max
+        if tokens_min >= limit:
+            raise ContextError(
+                "context_exceeded",
+                f"the prompt of {len(text)} characters has more than {tokens_min} tokens; the context of {limit} "
+                "holds prompt and output together",
+                tokens_min,
+                limit,
+            )
+        return list(self._check_prompt(self.tokenizer.encode(text)))
+
+    def generate(
+        self,
+        prompt_ids: Sequence[int],
+        params: SamplingParams,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Generator[str, None, Transcript]:
+        """Yield the output's text as it becomes certain, and return the transcript (`StopIteration.value`).
+
+        No delta is empty or ends inside a character; together they are `Transcript.text`. `cancelled` is asked before
+        each native call; once true, the run ends with what there is. Raises ContextError at once, KernelError later.
+        """
+        prompt = self._check_prompt(prompt_ids)
+        return self._generate(prompt, params, cancelled)
+
+    def _generate(
+        self, prompt: tuple[int, ...], params: SamplingParams, cancelled: Callable[[], bool]
+    ) -> Generator[str, None, Transcript]:
+        output = self._output(prompt, params)
+        session = self._session(len(prompt) + self._tokens_max(prompt, params))
+        ids: list[int] = []
+        waiting = list(prompt)  # ids that the model has not seen yet
+        while output.finish_reason is None:
+            if cancelled():
+                delta = output.cancel()
+            else:
+                chunk, waiting = waiting[:CHUNK_TOKENS], waiting[CHUNK_TOKENS:]
+                logits = self._forward(session, chunk)
+                if waiting:
+                    continue
+                ids.append(_sample(logits[-1], params, len(prompt) + len(ids)))
+                waiting = ids[-1:]
+                delta = output.push(ids[-1])
+            if delta:
+                yield delta
+        return Transcript(ENGINE, self.root, prompt, tuple(ids), output.data, params, output.finish_reason)
+
+    def replay(self, transcript: Transcript) -> ReplayResult:
+        """Check a run in one pass over prompt and output. Raises InferenceError (`other_engine`, `other_model`) for a
+        transcript that this engine cannot speak about, ContextError for ids that do not fit the model.
+        """
+        if transcript.engine != ENGINE:
+            raise InferenceError(
+                "other_engine", f"the run was made by {transcript.engine!r}, this engine is {ENGINE!r}"
+            )
+        if transcript.model_root != self.root:
+            raise InferenceError(
+                "other_model", f"the run was made by model {transcript.model_root.hex()}, loaded is {self.root.hex()}"
+            )
+        prompt = self._check_prompt(transcript.prompt_ids)
+        self._check_ids(prompt + transcript.output_ids)
+        output = self._output(prompt, transcript.params)
+        return compare(transcript, self._resampled(prompt, transcript), output)
+
+    def _resampled(self, prompt: tuple[int, ...], transcript: Transcript) -> Iterator[int]:
+        """The id that this engine samples after each prefix of the output, the output itself being given."""
+        sequence = prompt + transcript.output_ids[:-1]
+        session = self._session(len(sequence))
+        position = len(prompt) - 1
+        for start in range(0, position, CHUNK_TOKENS):
+            self._forward(session, prompt[start : min(start + CHUNK_TOKENS, position)])
+        for start in range(position, len(sequence), CHUNK_TOKENS):
+            for logits in self._forward(session, sequence[start : start + CHUNK_TOKENS], all_logits=True):
+                position += 1
+                yield _sample(logits, transcript.params, position)
+
+    def logits(self, ids: Sequence[int]) -> NDArray[np.int32]:
+        """Logits after each of the ids, (n, vocab) int32 Q16. Raises ContextError."""
+        checked = self._check_ids(ids)
+        session = self._session(len(checked))
+        starts = range(0, len(checked), CHUNK_TOKENS)
+        return np.concatenate(
+            [self._forward(session, checked[start : start + CHUNK_TOKENS], all_logits=True) for start in starts]
+        )
+
+    def _tokens_max(self, prompt: Sequence[int], params: SamplingParams) -> int:
+        """How many ids a run may sample: prompt and output together fit the context."""
+        return min(params.max_tokens, self.model.config.context_tokens - len(prompt))
+
+    def _output(self, prompt: Sequence[int], params: SamplingParams) -> Output:
+        return Output(self.tokenizer, prompt, params, self._tokens_max(prompt, params))
+
+    def _session(self, context_tokens: int) -> native.Session:
+        try:
+            return self._native.session(context_tokens)
+        except native.KernelError as error:
+            raise KernelError("kernels_failed", str(error)) from error
+
+    def _forward(self, session: native.Session, ids: Sequence[int], all_logits: bool = False) -> NDArray[np.int32]:
+        with self._turn:
+            return session.forward(ids, all_logits)
+
+    def _check_prompt(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """A prompt that leaves room for at least one token of output."""
+        limit = self.model.config.context_tokens
+        if len(ids) == limit:
+            raise _exceeded(len(ids), limit)
+        return self._check_ids(ids)
+
+    def _check_ids(self, ids: Sequence[int]) -> tuple[int, ...]:
+        limit = self.model.config.context_tokens
+        if not ids:
+            raise ContextError("context_empty", "there are no token ids; begin with BOS", 0, limit)
+        if len(ids) > limit:
+            raise _exceeded(len(ids), limit)
+        for id in ids:
+            if type(id) is not int or not 0 <= id < self.model.config.vocab_size:
+                raise ContextError(
+                    "id_out_of_range",
+                    f"token id {id!r} is not in the vocabulary of {self.model.config.vocab_size}",
+                    len(ids),
+                    limit,
+                )
+        return tuple(ids)
+
+
+def _sample(logits: NDArray[np.int32], params: SamplingParams, position: int) -> int:
+    """The id at `position` of the whole sequence, prompt included, drawn from the logits of the position before."""
+    return native.sample(logits, params.temperature_micro, params.top_k, params.top_p_micro, params.seed, position)
+
+
+def _exceeded(tokens: int, limit: int) -> ContextError:
+    return ContextError(
+        "context_exceeded",
+        f"{tokens} tokens; the context of {limit} holds prompt and output together",
+        tokens,
+        limit,
+    )
+
+
+def _default_threads() -> int:
+    chosen = os.environ.get("RAIL_THREADS")
+    if chosen is None:
+        return min(len(os.sched_getaffinity(0)), native.THREADS_MAX)
+    if not (chosen.isascii() and chosen.isdecimal() and 1 <= int(chosen) <= native.THREADS_MAX):
+        raise KernelError("threads_invalid", f"RAIL_THREADS is {chosen!r}, must be 1 to {native.THREADS_MAX}")
+    return int(chosen)
