@@ -14,5 +14,7 @@ def test_modules_pass_their_own_tests() -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine: the browser tests still drive the same modules")
-    run = subprocess.run([node, "--test", str(FOLDER)], capture_output=True, text=True, timeout=120, env=dict(os.environ))
+    run = subprocess.run(
+        [node, "--test", str(FOLDER)], capture_output=True, text=True, timeout=120, env=dict(os.environ)
+    )
     assert run.returncode == 0, run.stdout + run.stderr

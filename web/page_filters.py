@@ -1,0 +1,27 @@
+"""How the pages write numbers: template filters."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+
+def micro(value: int) -> str:
+    """Millionths as a decimal: 800000 is 0.8."""
+    return format((Decimal(value) / 1_000_000).normalize(), "f")
+
+
+def permille(value: int) -> str:
+    """A share in words: never nothing for something, never all for less than all."""
+    if value <= 0:
+        return "none"
+    if value >= 1000:
+        return "all"
+    return f"about {min(99, max(1, (value + 5) // 10))} %"
+
+
+def megabytes(value: int) -> str:
+    """Bytes as MB with one decimal, rounded up: a file is never larger than this says."""
+    tenths = -(-value // 100_000)
+    return f"{tenths // 10}.{tenths % 10} MB"
+
+
+FILTERS: dict[str, Callable[[int], str]] = {"micro": micro, "permille": permille, "megabytes": megabytes}

@@ -1,0 +1,126 @@
+// The record page: checks the receipt in this browser, draws the proof, flips a byte on request, replays on request.
+
+import { canHash, hex } from "./bytes.js";
+import { h, hash, hint, icon, notice, number, state } from "./dom.js";
+import { post, request } from "./http.js";
+import { ladder } from "./ladder.js";
+import { parseVkey } from "./note.js";
+import { checkReceipt, parseReceipt } from "./receipt.js";
+
+const WINDOW = 12;
+const section = document.getElementById("proof");
+const [outcome, actions, detail, flip, restore, flipHint] =
+  ["proof-result", "proof-actions", "proof-detail", "flip", "restore", "flip-hint"].map((id) => document.getElementById(id));
+const element = (id) => document.getElementById(id);
+
+async function prove() {
+  if (!canHash()) {
+    outcome.replaceChildren(state("unknown", "Not checked by this browser"), hint("Browsers hash only on pages loaded over HTTPS or from this machine."));
+    return;
+  }
+  outcome.replaceChildren(h("p", { class: "soft" }, "Checking…"));
+  try {
+    const receipt = parseReceipt(await (await request(section.dataset.receipt)).json());
+    const vkey = await parseVkey(section.dataset.vkey);
+    const original = await checkReceipt(receipt, vkey);
+    show(original, original);
+    actions.hidden = false;
+    flip.addEventListener("click", () => flipped(receipt, vkey, original));
+    restore.addEventListener("click", () => restored(original));
+  } catch (error) {
+    outcome.replaceChildren(notice(h("p", {}, state("unknown", "The receipt could not be checked")), h("p", {}, error.message)));
+  }
+}
+
+async function flipped(receipt, vkey, original) {
+  const statement = receipt.statement.slice();
+  const offset = crypto.getRandomValues(new Uint32Array(1))[0] % statement.length;
+  statement[offset] ^= 1;
+  show(await checkReceipt({ ...receipt, statement }, vkey), original, { offset, before: receipt.statement[offset] });
+  restore.hidden = false;
+  flip.textContent = "Flip another byte";
+  flipHint.hidden = true;
+}
+
+function restored(original) {
+  show(original, original);
+  restore.hidden = true;
+  flip.textContent = "Flip one byte";
+  flipHint.hidden = false;
+}
+
+function show(result, original, change = null) {
+  const failed = result.checks.filter((check) => check.passed === false);
+  const open = result.checks.filter((check) => check.passed === null);
+  const headline = failed.length > 0 ? state("bad", "Refused: the proof does not hold")
+    : open.length > 0 ? state("unknown", `${result.checks.length - open.length} of ${result.checks.length} checks passed, ${open.length} not checked by this browser`)
+      : state("good", `All ${result.checks.length} checks passed`);
+  outcome.replaceChildren(
+    h("p", { "data-proof": failed.length > 0 ? "refused" : open.length > 0 ? "open" : "verified" }, headline),
+    change ? flippedByte(result.statement, change) : "",
+    h("ul", { class: "checks" }, result.checks.map(line)),
+  );
+  detail.replaceChildren(
+    h("h3", {}, `From entry ${number(result.index)} to the root of ${number(result.size)} entries`),
+    hint("Each pair is hashed together as SHA-256(01 ‖ left ‖ right). Only the hashes “from the proof” come from the server."),
+    result.fold ? ladder(result.fold, original.fold, result.expected) : "",
+    h("h3", {}, "What was checked"),
+    fold("Statement, decoded from its signed bytes", result.payload ? decoded(result.payload) : h("p", {}, "The bytes cannot be read as a statement.")),
+    fold(`Statement, ${result.statement.length} bytes`, h("pre", { class: "code" }, hex(result.statement))),
+    fold("Checkpoint, as the log signed it", h("pre", { class: "code" }, result.checkpoint)),
+  );
+}
+
+function line({ passed, claim, why }) {
+  const kind = passed === null ? "unknown" : passed ? "good" : "bad";
+  const word = passed === null ? "Not checked by this browser" : passed ? "Passed" : "Failed";
+  return h("li", {}, h("span", { class: kind === "unknown" ? "none" : kind }, icon(kind)),
+    h("div", {}, h("b", {}, claim), h("span", { class: "visually-hidden" }, `: ${word}`), hint(why)));
+}
+
+function flippedByte(statement, { offset, before }) {
+  const start = Math.max(0, offset - WINDOW);
+  const bytes = Array.from(statement.subarray(start, offset + WINDOW + 1), (byte, i) => {
+    const pair = byte.toString(16).padStart(2, "0");
+    return start + i === offset ? h("b", {}, pair) : h("span", {}, pair);
+  });
+  const was = before.toString(16).padStart(2, "0");
+  return h("div", {}, h("p", { class: "small" }, `One bit of byte ${offset} of the statement is flipped: it was ${was}.`),
+    h("div", { class: "bytes", "aria-hidden": "true" }, bytes));
+}
+
+const fold = (summary, ...children) => h("details", {}, h("summary", {}, summary), children);
+
+function decoded(map) {
+  const rows = Array.from(map, ([key, value]) => [h("dt", {}, String(key)), h("dd", {}, shown(value))]);
+  return h("dl", { class: "facts" }, rows.flat());
+}
+
+function shown(value) {
+  if (value instanceof Uint8Array) return hash(hex(value));
+  if (value instanceof Map) return decoded(value);
+  return h("span", { class: "numeric" }, value === null ? "none" : String(value));
+}
+
+async function replayNow(button, status) {
+  button.disabled = true;
+  status.textContent = "Replaying…";
+  try {
+    const { verdict, tokens, seconds, first_difference, reason, kernels } = await (await post(button.dataset.url, "{}")).json();
+    const took = `${number(tokens)} tokens in ${seconds.toFixed(2)} s${kernels ? `, kernels ${kernels}` : ""}`;
+    status.replaceChildren(verdict === "match" ? state("good", `Same bits: ${took}`)
+      : verdict === "mismatch" ? state("bad", `Other bits: first difference at token ${first_difference}`)
+        : state("unknown", `Could not be replayed here: ${String(reason).replaceAll("_", " ")}`));
+  } catch (error) {
+    status.replaceChildren(state("unknown", error.message));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+element("replay")?.addEventListener("click", (event) => replayNow(event.target, element("replay-result")));
+element("verify-output")?.addEventListener("click", () => {
+  sessionStorage.setItem("rail-text-to-verify", element("output-text").textContent);
+  location.href = "/verify";
+});
+await prove();

@@ -1,0 +1,196 @@
+// The verify page: pasted text in, evidence out.
+
+import { facts, h, hash, hint, notice, number, plural, share, state, when } from "./dom.js";
+import { post, request } from "./http.js";
+import { cut } from "./spans.js";
+
+const HANDOVER = "rail-text-to-verify";
+const form = document.getElementById("verify");
+const field = document.getElementById("text");
+const button = document.getElementById("check");
+const progress = document.getElementById("progress");
+const result = document.getElementById("result");
+
+/** The result states: kind of icon and colour, and the words that name them. */
+const STATES = {
+  exact: ["good", "Exact match"],
+  excerpt: ["part", "Part of your text"],
+  none: ["none", "Not found in these logs"],
+  unchecked: ["unknown", "Could not check"],
+};
+
+async function verify(text) {
+  button.disabled = true;
+  progress.textContent = "Looking…";
+  try {
+    const response = await post("/api/verify", JSON.stringify({ text }));
+    show(text, await response.json());
+  } catch (error) {
+    show(text, { verdict: "unchecked", reason: error.message, reason_code: error.code, spans: [], records: [] });
+  } finally {
+    button.disabled = false;
+    progress.textContent = "";
+  }
+}
+
+function show(text, verdict) {
+  const found = verdict.records.length > 0;
+  result.replaceChildren(
+    headline(verdict),
+    found ? highlighted(text, verdict) : "",
+    ...verdict.records.map((record, rank) => evidence(record, verdict, rank)),
+    found ? meaning(text, verdict) : "",
+  );
+  result.hidden = false;
+  result.scrollIntoView({ block: "nearest" });
+}
+
+function headline(verdict) {
+  const [kind, words] = STATES[verdict.verdict] ?? STATES.unchecked;
+  const [best] = verdict.records;
+  const chips = [h("li", {}, state(kind, words))];
+  if (best) chips.push(h("li", {}, replayState(best)));
+  return h(
+    "div",
+    { class: `verdict ${kind === "unknown" ? "none" : kind}`, "data-verdict": verdict.verdict },
+    h("ul", { class: "states" }, chips),
+    ...(HEADLINES[verdict.verdict] ?? HEADLINES.unchecked)(verdict, best),
+  );
+}
+
+const HEADLINES = {
+  exact: (verdict, best) => [
+    h("h2", {}, `Run ${best.record_id} put out exactly this text`),
+    h("p", {}, `${EXACT_LAYERS[verdict.layer] ?? EXACT_LAYERS.normalised} Registered ${spoken(best.time)} by ${nameOf(best.operator)}.`),
+  ],
+  excerpt: (verdict, best) => [
+    h("h2", {}, `${plural(verdict.longest_run_words, "word")} in a row come from ${runs(verdict)}`),
+    h("p", {}, `The marked passages below are word for word what the run put out. The rest of your text was not found.`),
+    best.echo_permille > 0 ? h("p", {}, "Passages that the run’s prompt already contained are not counted.") : "",
+  ],
+  none: (verdict) => [
+    h("h2", {}, "No logged run put out this text"),
+    h("p", {}, `Checked against log ${verdict.log.origin}: ${plural(verdict.log.size, "entry").replace("entrys", "entries")}, ${spoken(verdict.log.time)}. `,
+      h("b", {}, "This does not mean that a person wrote it.")),
+    h("p", { class: "soft" }, "Other models and other logs are not covered, and a reworded copy is not found yet."),
+  ],
+  unchecked: (verdict) => [
+    h("h2", {}, "This text could not be checked"),
+    h("p", {}, sentence(verdict.reason ?? "The server gave no reason.")),
+    verdict.reason_code ? h("p", { class: "soft small" }, "Code ", hash(verdict.reason_code)) : "",
+  ],
+};
+
+const EXACT_LAYERS = {
+  raw: "The same text, byte for byte.",
+  normalised: "The same text once spaces, quotation marks and invisible characters are set aside.",
+};
+
+function replayState(record) {
+  const matches = record.replays.filter((replay) => replay.verdict === "match").length;
+  const mismatches = record.replays.filter((replay) => replay.verdict === "mismatch").length;
+  if (mismatches > 0) return state("bad", `Replayed, ${plural(mismatches, "auditor")} got other bits`);
+  if (matches > 0) return state("good", `Replayed to the same bits, ${plural(matches, "time")}`);
+  return state("wait", "Found, not yet replayed");
+}
+
+function highlighted(text, verdict) {
+  const pieces = cut(text, verdict.spans).map(({ text: piece, span }) => {
+    if (!span) return piece;
+    if (span.subtracted === "prompt") return h("mark", { class: "echo", title: "already in the run’s prompt, not counted" }, piece);
+    return h("mark", {}, piece, h("a", { href: `/records/${span.record_id}`, "aria-label": `record ${span.record_id}` }, String(span.record_id)));
+  });
+  const echoes = verdict.spans.some((span) => span.subtracted === "prompt");
+  return h("section", { "aria-label": "Your text, with matches marked" },
+    h("h2", {}, "Your text"),
+    h("div", { class: "sheet" }, h("p", { class: "prose", id: "marked" }, pieces)),
+    hint("Marked: found in the record of that number.", echoes ? " Dotted: repeated from the run’s own prompt, not counted." : "",
+      verdict.truncated ? ` Only the first ${plural(verdict.checked_chars, "character")} were checked.` : ""),
+  );
+}
+
+function evidence(record, verdict, rank) {
+  const own = verdict.spans.filter((span) => span.record_id === record.record_id && !span.subtracted);
+  const matched = own.reduce((sum, span) => sum + span.end - span.start, 0);
+  return h("section", { "data-record": record.record_id },
+    h("h2", {}, rank === 0 ? "Evidence: " : "Also: ", h("a", { href: `/records/${record.record_id}` }, `record ${record.record_id}`)),
+    facts(
+      ["Share of your text", verdict.verdict === "exact" && record.matched_permille >= 1000 ? "all of it"
+        : `${share(record.matched_permille)}: ${number(matched)} of ${plural(verdict.checked_chars, "character")}, ${plural(own.length, "passage")}`],
+      ["Longest run", plural(record.longest_run_words, "word")],
+      ["Prompt echo", record.echo_permille === 0 ? "none of this output repeats its prompt" : `${share(record.echo_permille)} of this output repeats its prompt`,
+        record.echo_permille > 0 ? hint("A model can be made to repeat anyone’s text.") : null],
+      ["First registered", when(record.time), hint("by the operator’s clock")],
+      ["Registered by", nameOf(record.operator), hint("operator ", hash(record.operator.id))],
+      record.model ? ["Model", h("a", { href: `/models/${record.model.root}` }, record.model.name ?? "not registered here"), hint("root ", hash(record.model.root))] : null,
+      ["Replay", ...replays(record)],
+      ["Witnesses", "none: only the log’s own key vouches for it"],
+      ["In the log", h("a", { href: "/log" }, verdict.log.origin), hint(`entry ${record.record_id} of ${number(verdict.log.size)}, leaf hash `, hash(record.leaf_hash))],
+    ),
+  );
+}
+
+function replays(record) {
+  if (record.replays.length === 0) {
+    return [state("wait", "not yet replayed"), hint(h("a", { href: `/records/${record.record_id}#replay-title` }, "Replay it now"), " on this server, or audit the log from yours.")];
+  }
+  return record.replays.map((replay) => h("p", {}, state(...(REPLAY_STATES[replay.verdict] ?? REPLAY_STATES.not_reproducible)), " ",
+    h("a", { href: `/records/${replay.record_id}` }, nameOf(replay.operator)), ", ", when(replay.time)));
+}
+
+const REPLAY_STATES = { match: ["good", "same bits"], mismatch: ["bad", "other bits"], not_reproducible: ["unknown", "could not be replayed"] };
+
+function meaning(text, verdict) {
+  const best = verdict.records[0];
+  const file = `rail-${best.record_id}.receipt.json`;
+  return h("section", {},
+    h("h2", {}, "Check this yourself"),
+    h("ol", { class: "steps" },
+      h("li", {}, h("a", { href: `/records/${best.record_id}#proof` }, `Open record ${best.record_id}`), ": your browser checks that it is in the log."),
+      h("li", {}, "Download the ", h("a", { href: best.receipt_url, download: file }, "receipt"), " and check it without this server: ", hash(`rail verify ${file} --text FILE`)),
+      h("li", {}, "Run the model again: ", hash(`rail audit ${location.origin}`)),
+    ),
+    h("div", { class: "actions" }, h("button", { type: "button", on: { click: (event) => download(text, verdict, event.target) } }, "Download the evidence")),
+    h("div", { class: "notice" }, h("p", {}, "A match says that a run put out these words at that time. It does not say who wrote them first, ",
+      "and where nothing is marked ", h("b", {}, "this does not mean that a person wrote it"), ".")),
+  );
+}
+
+/** One file with the verdict and the receipts that it rests on; the text itself only as its hash. */
+async function download(text, verdict, pressed) {
+  pressed.disabled = true;
+  try {
+    const receipts = await Promise.all(verdict.records.map(async (record) => (await request(record.receipt_url)).json()));
+    const digest = globalThis.crypto?.subtle && (await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+    const text_sha256 = digest ? Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("") : null;
+    const bundle = new Blob([JSON.stringify({ text_sha256, verdict, receipts }, null, 2)], { type: "application/json" });
+    const link = h("a", { href: URL.createObjectURL(bundle), download: `rail-evidence-${verdict.records[0].record_id}.json` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  } catch (error) {
+    pressed.after(notice(h("p", {}, error.message)));
+  } finally {
+    pressed.disabled = false;
+  }
+}
+
+const nameOf = (operator) => operator.name ?? `operator ${operator.id.slice(0, 12)}…`;
+const spoken = (time) => time.replace("T", " at ").replace("Z", " UTC");
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
+function runs(verdict) {
+  const count = verdict.records.length;
+  return count === 1 ? `run ${verdict.records[0].record_id}` : `${count} logged runs`;
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  verify(field.value);
+});
+
+const handed = sessionStorage.getItem(HANDOVER);
+if (handed !== null) {
+  sessionStorage.removeItem(HANDOVER);
+  field.value = handed;
+}
+button.disabled = false;
