@@ -3,13 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import randbelow, token_hex
 from typing import ClassVar
 
+from inference.errors import ContextError, TokenizerError
 from inference.sampling import SamplingParams, micro
-
-from inference.errors import TokenizerError
 from web.chat import render_chat
 from web.errors import RequestError
 from web.generation import LoggedRun
@@ -20,6 +20,7 @@ from web.services import Services
 COMPLETION_TOKENS_DEFAULT = 16  # as OpenAI's /v1/completions; a chat goes on to the end of the context
 TEMPERATURE_DEFAULT = 1
 FINGERPRINT_DIGITS = 16
+_TOO_LONG = ("context_exceeded", "text_too_long")
 
 Prompt = str | tuple[int, ...]
 
@@ -87,6 +88,7 @@ class Job:
 
     shape: TextShape | ChatShape
     prompt: Prompt
+    prompt_field: str  # the field of the request that the prompt came in
     params: SamplingParams
     visibility: str
     streamed: bool
@@ -119,7 +121,6 @@ def _job(
     max_tokens: int,
 ) -> Job:
     require_model(services, body.model)
-    _check_length(services, prompt, prompt_field)
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     params = SamplingParams(
         temperature_micro=_micro(body.temperature, TEMPERATURE_DEFAULT, "temperature"),
@@ -132,6 +133,7 @@ def _job(
     return Job(
         shape=shape,
         prompt=prompt,
+        prompt_field=prompt_field,
         params=params,
         visibility=body.rail_visibility or services.settings.visibility,
         streamed=bool(body.stream),
@@ -149,23 +151,6 @@ def _single_prompt(given: str | list[int] | list[str] | list[list[int]]) -> Prom
         raise RequestError("unsupported_value", "send one prompt a request; each becomes a record", 400, "prompt")
     only = given[0]
     return only if isinstance(only, str) else tuple(only) if isinstance(only, list) else (only,)
-
-
-def _check_length(services: Services, prompt: Prompt, field: str) -> None:
-    """Refuse, before anything runs, a prompt that leaves no room for one token."""
-    limit = services.engine.model.config.context_tokens
-    try:
-        tokens = len(services.generation.prompt_ids(prompt))
-    except TokenizerError as error:
-        code = "context_length_exceeded" if error.code == "text_too_long" else error.code
-        raise RequestError(code, str(error), 400, field) from None
-    if tokens >= limit:
-        raise RequestError(
-            "context_length_exceeded",
-            f"the prompt has {tokens} tokens; this model's context of {limit} holds prompt and completion together",
-            400,
-            field,
-        )
 
 
 def _micro(value: Number | None, default: int, parameter: str) -> int:
@@ -187,36 +172,32 @@ class Answer:
 
     def whole(self) -> Json:
         """Run the job and answer in one piece."""
-        run = self._services.generation.run(self._job.prompt, self._job.params, self._job.visibility)
-        shape = self._job.shape
-        choices = [shape.whole(run.text, finish_of(run))]
-        return {
-            **self._envelope(shape.kind),
-            "choices": choices,
-            "usage": _usage(run),
-            "rail": run_json(run),
-        }
+        job = self._job
+        with _named(job.prompt_field):
+            run = self._services.generation.run(job.prompt, job.params, job.visibility)
+        choices = [job.shape.whole(run.text, finish_of(run))]
+        return {**self._envelope(job.shape.kind), "choices": choices, "usage": _usage(run), "rail": run_json(run)}
 
     def chunks(self, cancelled: Callable[[], bool]) -> Iterator[str]:
         """Run the job and answer in chunks, as JSON texts. The last one carries `rail`: by then the run is logged."""
-        shape = self._job.shape
-        stream = self._services.generation.stream(self._job.prompt, self._job.params, self._job.visibility, cancelled)
-        opened = False
+        job = self._job
+        stream = self._services.generation.stream(job.prompt, job.params, job.visibility, cancelled)
+        begun = False
         while True:
             try:
-                text = next(stream)
+                with _named(job.prompt_field):
+                    text = next(stream)
             except StopIteration as end:
                 run: LoggedRun = end.value
                 break
-            if not opened:
-                yield from map(self._chunk, shape.opening())
-                opened = True
-            if text:
-                yield self._chunk(shape.delta(text, None))
-        if not opened:
-            yield from map(self._chunk, shape.opening())
-        finish = shape.delta("", finish_of(run))
-        if self._job.include_usage:
+            if not begun:
+                yield from map(self._chunk, job.shape.opening())
+                begun = True
+            yield self._chunk(job.shape.delta(text, None))
+        if not begun:
+            yield from map(self._chunk, job.shape.opening())
+        finish = job.shape.delta("", finish_of(run))
+        if job.include_usage:
             yield self._chunk(finish)
             yield self._chunk(None, {"usage": _usage(run), "rail": run_json(run)})
         else:
@@ -230,6 +211,16 @@ class Answer:
 
     def _envelope(self, kind: str) -> Json:
         return {**self._head, "object": kind, **self._tail}
+
+
+@contextmanager
+def _named(field: str) -> Iterator[None]:
+    """Let an error about the prompt name the field of the request that it came in."""
+    try:
+        yield
+    except (ContextError, TokenizerError) as error:
+        code = "context_length_exceeded" if error.code in _TOO_LONG else error.code
+        raise RequestError(code, str(error), 400, field) from None
 
 
 def finish_of(run: LoggedRun) -> str:

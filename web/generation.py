@@ -10,7 +10,6 @@ from secrets import token_bytes
 from inference.engine import Engine
 from inference.sampling import SamplingParams
 from inference.transcript import Transcript
-
 from ledger.content import SALT_BYTES, VISIBILITIES, Content
 from ledger.index import ContentIndex, echo_permille, fingerprint_root
 from ledger.log import Entry, Log
@@ -55,8 +54,12 @@ class GenerationService:
     def prompt_ids(self, prompt: str | Sequence[int]) -> tuple[int, ...]:
         """Token ids of a prompt, with BOS for a text; ids are taken as they are."""
         if isinstance(prompt, str):
-            return tuple(self._engine.tokenizer.encode(prompt))
+            return tuple(self._engine.encode_prompt(prompt))
         return tuple(prompt)
+
+    def prompt_text(self, ids: Sequence[int]) -> str:
+        """The text of prompt ids; for a prompt that came as a text, that very text. TokenizerError."""
+        return self._engine.tokenizer.decode(ids).decode("utf-8", errors="replace")
 
     def stream(
         self,
@@ -92,8 +95,7 @@ class GenerationService:
                         yield delta
                     except GeneratorExit:
                         left.set()
-            prompt_text = prompt if isinstance(prompt, str) else self._decode(prompt_ids)
-            return self._record(prompt_text, transcript, visibility)
+            return self._record(transcript, visibility)
 
     def run(
         self,
@@ -111,12 +113,9 @@ class GenerationService:
                 run: LoggedRun = end.value
                 return run
 
-    def _decode(self, ids: Sequence[int]) -> str:
-        return self._engine.tokenizer.decode(ids).decode("utf-8", errors="replace")
-
-    def _record(self, prompt_text: str, transcript: Transcript, visibility: str) -> LoggedRun:
+    def _record(self, transcript: Transcript, visibility: str) -> LoggedRun:
         content = Content(
-            prompt_text=prompt_text,
+            prompt_text=self.prompt_text(transcript.prompt_ids),
             prompt_ids=transcript.prompt_ids,
             prompt_salt=token_bytes(SALT_BYTES),
             output_bytes=transcript.output_bytes,
@@ -125,11 +124,10 @@ class GenerationService:
             stop=transcript.params.stop,
             visibility=visibility,
         )
-        text = content.output_text
         entry = self._signer.submit(lambda counter: _statement(transcript, content, counter), content)
         self._index.catch_up(self._log)
         self._count(transcript)
-        return LoggedRun(transcript, entry, text, transcript.finish_reason, visibility, content.access_key())
+        return LoggedRun(transcript, entry, transcript.text, transcript.finish_reason, visibility, content.access_key())
 
     def totals(self) -> Totals:
         """Counts for monitoring."""

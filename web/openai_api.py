@@ -5,13 +5,14 @@ import json
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
+from inference.transcript import ENGINE
 from web.completion import Answer, Job, chat_job, fingerprint, model_id, require_model, text_job
 from web.current import current_services
 from web.event_stream import stream_events
 from web.present import Json
 from web.problems import log_failure, problem_of
 from web.schemas import ChatCompletion, ChatRequest, Completion, CompletionRequest, ModelCard, ModelCards
-from web.services import ENGINE, Services
+from web.services import Services
 
 blueprint = APIBlueprint("openai", __name__, url_prefix="/v1", tag="OpenAI dialect")
 

@@ -3,11 +3,11 @@
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
+from inference.transcript import ENGINE
 from web.current import current_services
 from web.metrics import CONTENT_TYPE, current_metrics
 from web.present import model_name, operator_json
 from web.schemas import Discovery, Health, Ready
-from web.services import ENGINE
 from web.version import version
 
 blueprint = APIBlueprint("operations", __name__, tag="Operations")

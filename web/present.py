@@ -4,9 +4,9 @@ import time
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from ledger.log import Entry
+from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, ModelStatement, Payload, open_statement
 
 if TYPE_CHECKING:
@@ -17,17 +17,24 @@ if TYPE_CHECKING:
 Json = dict[str, object]
 
 
+class HasLog(Protocol):
+    """What most shapes need: the services of a server, or just an open log."""
+
+    @property
+    def log(self) -> Log: ...
+
+
 def rfc3339(seconds: int) -> str:
     """Unix seconds as `2026-01-31T12:00:00Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def log_json(services: "Services") -> Json:
+def log_json(services: HasLog) -> Json:
     """The log as it stands now: what an answer says holds up to this size, at this time."""
     return {"origin": services.log.origin, "size": services.log.size(), "time": rfc3339(int(time.time()))}
 
 
-def record_json(services: "Services", entry: Entry) -> Json:
+def record_json(services: HasLog, entry: Entry) -> Json:
     """One record, whole. The text is there only for a public record whose content was not erased."""
     payload = open_statement(entry.statement).payload
     content = services.log.content(entry.index) if isinstance(payload, GenerationStatement) else None
@@ -43,7 +50,7 @@ def record_json(services: "Services", entry: Entry) -> Json:
     }
 
 
-def record_summary(services: "Services", entry: Entry) -> Json:
+def record_summary(services: HasLog, entry: Entry) -> Json:
     """What a list or a verdict says about a record: never its text, nor whether it has one."""
     payload = open_statement(entry.statement).payload
     return {
@@ -71,13 +78,13 @@ def statement_json(payload: Payload) -> Json:
     return {str(name): _plain(value) for name, value in payload.to_map().items()}
 
 
-def operator_json(services: "Services", operator: bytes) -> Json:
+def operator_json(services: HasLog, operator: bytes) -> Json:
     """An operator by id; the name is what it registered under, None for one that the log does not know."""
     known = services.log.operator(operator)
     return {"id": operator.hex(), "name": known.name if known is not None else None}
 
 
-def model_name(services: "Services", root: bytes) -> Json:
+def model_name(services: HasLog, root: bytes) -> Json:
     """A model by root; the name is that of its first registration, None if it has none."""
     registered = services.log.model(root)
     return {"root": root.hex(), "name": registered[1].name if registered is not None else None}
@@ -135,7 +142,7 @@ def receipt_url(index: int, key: str | None = None) -> str:
     return f"/api/records/{index}/receipt" + (f"?key={key}" if key is not None else "")
 
 
-def _model_of(services: "Services", payload: Payload) -> Json | None:
+def _model_of(services: HasLog, payload: Payload) -> Json | None:
     """The model that a statement is about, None for types that have none."""
     if not isinstance(payload, GenerationStatement | ModelStatement):
         return None

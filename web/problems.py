@@ -62,9 +62,6 @@ def problem_of(error: Exception) -> Problem:
     """The problem that a client sees; an unknown exception becomes `internal_error` and says nothing more."""
     if isinstance(error, WebError):
         return Problem(error.status, error.code, str(error), getattr(error, "param", None))
-    if isinstance(error, ContextError):
-        code = "context_length_exceeded" if error.tokens > error.limit else error.code
-        return Problem(400, code, str(error), "prompt")
     if isinstance(error, InferenceError | LedgerError):
         for kind, status in _STATUS:
             if isinstance(error, kind):

@@ -5,15 +5,13 @@ import time
 from dataclasses import asdict, dataclass
 
 from inference.engine import Engine
+from inference.errors import InferenceError
 from inference.sampling import SamplingParams
-from inference.transcript import Transcript
-
+from inference.transcript import ENGINE, Transcript
 from ledger.content import Content
 from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, open_statement
 from web.errors import RequestError
-
-ENGINE = "rail-int/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +20,9 @@ class ReplayOutcome:
 
     entry: Entry
     verdict: str  # "match", "mismatch" or "not_reproducible"
-    tokens: int  # output tokens that were checked
-    first_difference: int | None  # index into the output ids; None unless "mismatch" found one
-    reason: str | None  # short code; None unless "not_reproducible"
+    tokens: int  # output tokens that agree
+    first_difference: int | None  # index into the output ids; None unless a token differs
+    reason: str | None  # what differs, or why it cannot be run; None for a match
     seconds: float
     engine: str
     kernels: str
@@ -50,11 +48,15 @@ class ReplayService:
             return ReplayOutcome(entry, "not_reproducible", 0, None, reason, 0.0, ENGINE, kernels)
         assert content is not None
         started = time.monotonic()
-        with self._one:
-            result = self._engine.replay(transcript_of(payload, content))
+        try:
+            with self._one:
+                result = self._engine.replay(transcript_of(payload, content))
+        except InferenceError as error:
+            # Token ids or parameters that no run of this model can have had.
+            return ReplayOutcome(entry, "not_reproducible", 0, None, error.code, 0.0, ENGINE, kernels)
         seconds = time.monotonic() - started
         return ReplayOutcome(
-            entry, result.verdict, result.tokens, result.first_difference, None, seconds, ENGINE, kernels
+            entry, result.verdict, result.tokens, result.first_difference, result.reason, seconds, ENGINE, kernels
         )
 
     def _obstacle(self, payload: GenerationStatement, content: Content | None) -> str | None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from secrets import token_bytes
 
 from inference.engine import Engine
-
 from inference.layout import matrix_shapes
 from inference.modelfile import ModelFile
+from inference.transcript import ENGINE
 from ledger.errors import LogConflict
 from ledger.index import ContentIndex
 from ledger.keys import SigningKey, operator_id
@@ -24,7 +24,6 @@ from web.replay import ReplayService
 from web.settings import Settings
 from web.signer import Signer
 
-ENGINE = "rail-int/1"
 _ORIGIN = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ledger.content import VISIBILITIES
 from web.errors import SettingsError
 
 DEFAULT_HOME = "~/.local/share/rail"
@@ -29,8 +30,10 @@ class Settings:
     max_generations: int = 16  # running and waiting together; more are refused with 503
 
     def __post_init__(self) -> None:
-        if self.visibility not in ("public", "matchable", "private"):
-            raise SettingsError("bad_visibility", f"visibility {self.visibility!r} is not public, matchable or private")
+        if self.visibility not in VISIBILITIES:
+            raise SettingsError(
+                "bad_visibility", f"visibility {self.visibility!r} is not one of {', '.join(VISIBILITIES)}"
+            )
         if not 0 <= self.port <= 65535:
             raise SettingsError("bad_port", f"port {self.port} is outside 0..65535")
         for name in ("max_text_bytes", "max_prompt_bytes", "max_generations"):

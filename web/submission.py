@@ -4,7 +4,9 @@ import binascii
 from base64 import b64decode, b64encode
 
 from ledger.content import Content
+from ledger.errors import StatementRefused
 from ledger.log import Entry
+from ledger.statement import GenerationStatement, open_statement
 from web.errors import RequestError
 from web.schemas import ContentIn, RecordIn
 from web.services import Services
@@ -15,10 +17,24 @@ def submit(services: Services, statement: bytes, content: Content | None) -> Ent
 
     Raises LedgerError. Returns when the entry is durable.
     """
+    if content is not None:
+        _check_prompt_text(services, statement, content)
     entry = services.log.submit(statement, content)
     if content is not None:
         services.index.catch_up(services.log)
     return entry
+
+
+def _check_prompt_text(services: Services, statement: bytes, content: Content) -> None:
+    """Refuse a prompt shown to readers that is not the one committed to: the commitment covers only its token ids.
+
+    Only for the loaded model: another one's vocabulary is not at hand.
+    """
+    payload = open_statement(statement).payload
+    if not isinstance(payload, GenerationStatement) or payload.model_root != services.engine.model.root:
+        return
+    if services.generation.prompt_text(content.prompt_ids) != content.prompt_text:
+        raise StatementRefused("content_prompt_text", "the content's prompt_text is not what its prompt_ids say")
 
 
 def decode_record(body: RecordIn) -> tuple[bytes, Content | None]:

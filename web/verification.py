@@ -1,22 +1,28 @@
 """Verify a pasted text: the index's verdict, joined with what the log says about each record."""
 
-from ledger.index.verdict import Verdict
+from typing import Any, Protocol
 
-from web.present import log_json, record_summary
-from web.services import Services
+from ledger.index import ContentIndex
+from web.present import HasLog, log_json, record_summary
 
 
-def verify_text(services: Services, text: str) -> dict[str, object]:
+class Searchable(HasLog, Protocol):
+    """A log with its index: the services of a server, or a log opened by a command."""
+
+    @property
+    def index(self) -> ContentIndex: ...
+
+
+def verify_text(services: Searchable, text: str) -> dict[str, Any]:
     """The verdict on `text` as JSON: matched spans, and for each record who made it, when, with which model.
 
-    A text that cannot be checked is a verdict (`unchecked` and its reason), not an error. The text of a
-    record is not part of the answer; a private record cannot appear in it.
+    A text that cannot be checked is a verdict (`unchecked` and its reason), not an error. The text of a record is
+    not part of the answer, and a private record cannot appear in it.
     """
     services.index.catch_up(services.log)
-    verdict: Verdict = services.index.verify(text, services.log)
-    body = verdict.to_json()
-    body["records"] = [
-        {**match, **record_summary(services, services.log.entry(match["record_id"]))} for match in body["records"]
+    state = log_json(services)
+    verdict = services.index.verify(text, services.log).to_json()
+    records = [
+        {**match, **record_summary(services, services.log.entry(match["record_id"]))} for match in verdict["records"]
     ]
-    body["log"] = log_json(services)
-    return body
+    return {**verdict, "records": records, "log": state}
