@@ -8,7 +8,7 @@ A `Log` is safe for threads. Any number of processes may open the same database,
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Self
 
 from ledger import checkpoint, merkle, store
@@ -16,6 +16,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.content import Content
 from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, NotFound, ParseError, StatementRefused, StoreError
+from ledger.fsck import Fault, FsckReport, Progress, check_log
 from ledger.keys import SigningKey, operator_id
 from ledger.policy import Placed, Submission, prepare
 from ledger.reader import Entry, LogReader, Stats
@@ -87,6 +88,10 @@ class Log(LogReader):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def fsck(self, progress: Progress | None = None, on_fault: Callable[[Fault], None] | None = None) -> FsckReport:
+        """Checks the whole log and lists every fault. `progress` hears of entries done and in all."""
+        return check_log(self._database, self._identity, progress, on_fault)
 
     # Appending
 

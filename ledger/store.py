@@ -305,8 +305,46 @@ def count_by_visibility(connection: Connection) -> dict[str, int]:
     return {row.visibility: row.contents for row in connection.execute(query)}
 
 
-def node_rows(connection: Connection) -> Iterator[tuple[int, int, bytes]]:
-    """All (level, position, hash), level by level; for the whole-log check."""
-    query = select(nodes.c.level, nodes.c.position, nodes.c.hash).order_by(nodes.c.level, nodes.c.position)
-    for row in connection.execution_options(yield_per=PAGE_ROWS).execute(query):
-        yield row.level, row.position, bytes(row.hash)
+# For the whole-log check
+
+
+def entries_at(connection: Connection, leaf_indexes: Sequence[int]) -> dict[int, EntryRow]:
+    """Those of the entries that exist, by leaf index. The caller bounds the number."""
+    query = select(entries).where(entries.c.leaf_index.in_(leaf_indexes))
+    return {row.leaf_index: _entry(row) for row in connection.execute(query)}
+
+
+def erasures_among(connection: Connection, subject_indexes: Sequence[int]) -> list[tuple[int, int]]:
+    """(erased entry, leaf index of the erasure) of those of the entries that have one."""
+    query = select(entries.c.subject_index, entries.c.leaf_index).where(
+        entries.c.subject_index.in_(subject_indexes), entries.c.kind == "erasure"
+    )
+    return [(row.subject_index, row.leaf_index) for row in connection.execute(query)]
+
+
+def all_operators(connection: Connection) -> Iterator[tuple[bytes, int]]:
+    """(operator id, leaf index) of every row."""
+    return _pairs(connection, operators.c.operator_id, operators.c.leaf_index)
+
+
+def all_models(connection: Connection) -> Iterator[tuple[bytes, int]]:
+    """(model root, leaf index) of every row."""
+    return _pairs(connection, models.c.model_root, models.c.leaf_index)
+
+
+def _pairs(connection: Connection, key: Column[bytes], value: Column[int]) -> Iterator[tuple[bytes, int]]:
+    """Page by page, so that nothing stays open between them."""
+    last = b""
+    while page := connection.execute(select(key, value).where(key > last).order_by(key).limit(PAGE_ROWS)).all():
+        yield from ((bytes(name), index) for name, index in page)
+        last = bytes(page[-1][0])
+
+
+def count_beyond_checkpoint(connection: Connection) -> tuple[int, int]:
+    """(entries, hashes) that the checkpoint does not cover, as one statement sees them."""
+    size = select(checkpoint.c.size).scalar_subquery()
+    late_entries = select(func.count()).where(entries.c.leaf_index >= size)
+    late_nodes = select(func.count()).where(nodes.c.position >= size.bitwise_rshift(nodes.c.level * TILE_BITS))
+    query = select(late_entries.scalar_subquery(), late_nodes.scalar_subquery())
+    found = connection.execute(query).one()
+    return found[0], found[1]

@@ -1,0 +1,270 @@
+"""The whole-log check: everything that a log's database says about itself, recomputed and compared.
+
+Each fault is listed and the check goes on. Damage stays local in the listing: a tile whose hashes do not lead to the
+stored hash above it is one fault, and the levels above go on from the stored hash. Memory does not grow with the log.
+The log may be appended to meanwhile; what is checked is the size it had at the start.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ledger import store
+from ledger.checkpoint import open_checkpoint
+from ledger.content import decode_content
+from ledger.database import Database
+from ledger.errors import LedgerError, StoreError
+from ledger.fsck_entry import EntryChecker
+from ledger.keys import VerifyKey
+from ledger.merkle import EMPTY_ROOT, root_of
+from ledger.policy import check_content
+from ledger.statement import open_statement
+from ledger.store import EntryRow, Head, Identity
+from ledger.tiles import TILE_WIDTH
+
+FAULTS_MAX = 10_000  # kept in the report; all are counted and given to `on_fault`
+CONTENTS_PAGE = 32
+
+Progress = Callable[[int, int], None]  # entries checked, entries in all
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is not as it must be."""
+
+    code: str
+    index: int | None  # the leaf it is about; None: the log as a whole, or a hash above the leaves
+    message: str
+
+
+@dataclass(slots=True)
+class FsckReport:
+    """The result. The log is sound if `ok`."""
+
+    size: int = 0
+    root: bytes = EMPTY_ROOT
+    entries: int = 0  # entries that were there to be checked
+    contents: int = 0  # contents likewise
+    fault_count: int = 0
+    faults: list[Fault] = field(default_factory=list)  # the first FAULTS_MAX
+
+    @property
+    def ok(self) -> bool:
+        return self.fault_count == 0
+
+
+def check_log(
+    database: Database,
+    identity: Identity,
+    progress: Progress | None = None,
+    on_fault: Callable[[Fault], None] | None = None,
+) -> FsckReport:
+    """Checks all of it. StoreError only if the database cannot be asked at all; damage in it is a fault."""
+    check = _Check(database, identity, progress, on_fault)
+    check.storage()
+    head = check.checkpoint()
+    check.tree(head)
+    check.beyond()
+    check.registry()
+    check.contents(head.size)
+    return check.report
+
+
+class _Check:
+    """One run; each method is one part of the check."""
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        progress: Progress | None,
+        on_fault: Callable[[Fault], None] | None,
+    ) -> None:
+        self._database = database
+        self._identity = identity
+        self._progress = progress
+        self._on_fault = on_fault
+        self.report = FsckReport()
+
+    def fault(self, code: str, index: int | None, message: str) -> None:
+        fault = Fault(code, index, message)
+        self.report.fault_count += 1
+        if len(self.report.faults) < FAULTS_MAX:
+            self.report.faults.append(fault)
+        if self._on_fault is not None:
+            self._on_fault(fault)
+
+    def storage(self) -> None:
+        """What the database itself finds wrong with its files."""
+        for line in self._database.damage():
+            self.fault("storage", None, f"the database file is damaged: {line}")
+
+    def checkpoint(self) -> Head:
+        """The checkpoint row, and that its note is signed and says the same."""
+        with self._database.read() as connection:
+            head = store.read_head(connection)
+        self.report.size, self.report.root = head.size, head.root
+        try:
+            signed = open_checkpoint(head.note, VerifyKey.parse(self._identity.vkey), self._identity.origin)
+        except LedgerError as error:
+            self.fault(error.code, None, f"the checkpoint is not genuine: {error}")
+            return head
+        if (signed.size, signed.root) != (head.size, head.root):
+            self.fault(
+                "checkpoint_row",
+                None,
+                f"the signed checkpoint says size {signed.size} and root {signed.root.hex()}, "
+                f"its row size {head.size} and root {head.root.hex()}",
+            )
+        return head
+
+    def tree(self, head: Head) -> None:
+        """Every entry, every stored hash, and the root."""
+        tree = _Tree(self, self._database)
+        checker = EntryChecker(self.fault)
+        for low in range(0, head.size, store.PAGE_ROWS):
+            high = min(low + store.PAGE_ROWS, head.size)
+            rows = self._rows(low, high)
+            with self._database.read() as connection:
+                for row in rows.values():
+                    checker.check(connection, row)
+            self.report.entries += len(rows)
+            for index in range(low, high):
+                tree.add_leaf(rows[index].leaf_hash if index in rows else None)
+            if self._progress is not None:
+                self._progress(high, head.size)
+        root = tree.root()
+        if root is None:
+            self.fault("root_unknown", None, "the root cannot be computed, because entries or hashes are missing")
+        elif root != head.root:
+            self.fault("root", None, f"the hashes lead to root {root.hex()}, the checkpoint says {head.root.hex()}")
+
+    def _rows(self, low: int, high: int) -> dict[int, EntryRow]:
+        """The entries of a page; if it cannot be read as a whole, those that can be read one by one."""
+        try:
+            with self._database.read() as connection:
+                rows = {row.leaf_index: row for row in store.entries_between(connection, low, high)}
+        except StoreError as error:
+            if error.code != "database_damaged":
+                raise
+            return {index: row for index in range(low, high) if (row := self._row(index)) is not None}
+        for index in range(low, high):
+            if index not in rows:
+                self.fault("entry_missing", index, f"entry {index} is missing")
+        return rows
+
+    def _row(self, index: int) -> EntryRow | None:
+        try:
+            with self._database.read() as connection:
+                row = store.entry_at(connection, index)
+        except StoreError as error:
+            self.fault("entry_unreadable", index, f"entry {index} cannot be read: {error}")
+            return None
+        if row is None:
+            self.fault("entry_missing", index, f"entry {index} is missing")
+        return row
+
+    def beyond(self) -> None:
+        """Rows that no checkpoint covers."""
+        with self._database.read() as connection:
+            entries, hashes = store.count_beyond_checkpoint(connection)
+        if entries:
+            self.fault("entries_beyond_checkpoint", None, f"{entries} entries are not covered by the checkpoint")
+        if hashes:
+            self.fault("hashes_beyond_checkpoint", None, f"{hashes} stored hashes belong to no complete tile")
+
+    def registry(self) -> None:
+        """That every row of the two registry tables names an entry that registers it; the reverse is in `tree`."""
+        for kind, table in (("operator", store.all_operators), ("model", store.all_models)):
+            with self._database.read() as connection:
+                for name, index in table(connection):
+                    row = store.entry_at(connection, index)
+                    if row is None or row.kind != kind:
+                        self.fault(
+                            f"{kind}_row",
+                            index,
+                            f"{kind} {name.hex()} should be registered by entry {index}, but is not",
+                        )
+
+    def contents(self, size: int) -> None:
+        """That each stored content is what its entry commits to, and that none was stated to be erased."""
+        after = -1
+        while True:
+            with self._database.read() as connection:
+                page = store.contents_after(connection, after, CONTENTS_PAGE)
+                rows = store.entries_at(connection, [index for index, _, _ in page])
+                for index, visibility, body in page:
+                    if index < size:
+                        self.report.contents += 1
+                        self._content(index, visibility, body, rows.get(index))
+                for index, erasure in store.erasures_among(connection, [index for index, _, _ in page]):
+                    if store.content_at(connection, index) is not None:
+                        self.fault("content_not_erased", index, f"entry {erasure} erased content {index}; it is stored")
+            if len(page) < CONTENTS_PAGE:
+                return
+            after = page[-1][0]
+
+    def _content(self, index: int, visibility: str, body: bytes, row: EntryRow | None) -> None:
+        if row is None:
+            self.fault("content_without_entry", index, f"content {index} belongs to no entry")
+            return
+        try:
+            check_content(open_statement(row.statement).payload, decode_content(body, visibility))
+        except LedgerError as error:
+            self.fault(error.code, index, f"content {index}: {error}")
+
+
+class _Tree:
+    """The tiles at the right edge while leaves stream by: at most 255 hashes a level. None: an unknown hash."""
+
+    def __init__(self, check: _Check, database: Database) -> None:
+        self._check = check
+        self._database = database
+        self._edge: list[list[bytes | None]] = [[]]  # by tile level
+        self._done: list[int] = [0]  # complete tiles of each level
+
+    def add_leaf(self, leaf_hash: bytes | None) -> None:
+        self._add(0, leaf_hash)
+
+    def _add(self, level: int, value: bytes | None) -> None:
+        if level == len(self._edge):
+            self._edge.append([])
+            self._done.append(0)
+        self._edge[level].append(value)
+        if len(self._edge[level]) == TILE_WIDTH:
+            position = self._done[level]
+            computed = _root(self._edge[level])
+            self._edge[level] = []
+            self._done[level] += 1
+            self._add(level + 1, self._compare(level + 1, position, computed))
+
+    def _compare(self, level: int, position: int, computed: bytes | None) -> bytes | None:
+        """The stored hash, or the computed one if there is none."""
+        try:
+            with self._database.read() as connection:
+                stored = store.level_hashes(connection, level, position, position + 1)[0]
+        except StoreError as error:
+            if error.code not in ("hash_missing", "database_damaged"):
+                raise
+            self._check.fault("hash_missing", None, f"hash {position} of level {level} cannot be read: {error}")
+            return computed
+        if computed is not None and computed != stored:
+            self._check.fault(
+                "hash",
+                None,
+                f"hash {position} of level {level} is stored as {stored.hex()}, "
+                f"but the {TILE_WIDTH} hashes below lead to {computed.hex()}",
+            )
+        return stored
+
+    def root(self) -> bytes | None:
+        """Root of all leaves. The part that is not a full tile joins the level above as one more hash on its right."""
+        below: list[bytes | None] = []
+        for hashes in self._edge:
+            together = hashes + below
+            below = [_root(together)] if together else []
+        return below[0] if below else EMPTY_ROOT
+
+
+def _root(hashes: list[bytes | None]) -> bytes | None:
+    known = [value for value in hashes if value is not None]
+    return root_of(known) if len(known) == len(hashes) else None
