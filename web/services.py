@@ -157,6 +157,6 @@ def _register(settings: Settings, signer: Signer, model: ModelFile) -> None:
                 parameters=sum(rows * columns for rows, columns in matrix_shapes(model.config).values()),
                 engine=ENGINE,
                 sources=model.provenance["sources"],
-                licence=str(model.provenance["options"].get("licence") or ""),
+                licence=str(model.provenance["options"].get("licence") or "not stated"),
             )
         )

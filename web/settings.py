@@ -19,7 +19,7 @@ class Settings:
     model: Path  # the `.rail` file to load
     origin: str | None = None  # name of the log; None: the log key's own name, made from its digest on first use
     operator_name: str = "local operator"
-    operator_contact: str = ""
+    operator_contact: str = "none given"
     host: str = "127.0.0.1"
     port: int = 8080
     threads: int | None = None  # None: the engine's choice
