@@ -73,6 +73,7 @@ class Training:
         torch.manual_seed(run.seed)
         torch.set_num_threads(run.threads)
         self.out, self.run, self.shape = out, run, shape
+        self.log_path = out / "log.jsonl"
         stories = data.training_stories(corpora)
         unseen = data.split_texts(data.read_corpus(corpora, data.HELDOUT_STORIES))
         books = data.split_texts(data.read_corpus(corpora, data.HELDOUT_BOOKS), data.BOOK_END)
@@ -112,6 +113,9 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.tokens, self.epoch, self.batch, self.minutes = state["counters"]
+        # Steps after the checkpoint are taken again, so their lines would stand twice.
+        lines = self.log_path.read_text().splitlines(keepends=True) if self.log_path.exists() else []
+        self.log_path.write_text("".join(line for line in lines if json.loads(line)["step"] <= self.step))
 
     def batches(self) -> Iterator[list[list[int]]]:
         """Batches from where the run stands, epoch after epoch, each in its own order."""
@@ -167,7 +171,7 @@ class Training:
         """Append one line to log.jsonl and show it; `lr` is the factor that `rate_at` gave."""
         position = {"step": self.step, "minutes": round(self.minutes, 3), "tokens": self.tokens}
         line = json.dumps(position | entry)
-        with (self.out / "log.jsonl").open("a") as sink:
+        with self.log_path.open("a") as sink:
             sink.write(line + "\n")
         print(line, flush=True)
 

@@ -160,8 +160,11 @@ def test_a_resumed_run_takes_the_steps_of_an_unbroken_one(corpora: Path, tmp_pat
     whole = tiny_training(corpora, tmp_path / "whole", 4)
     whole.fit()
     tiny_training(corpora, tmp_path / "parts", 2).fit()
+    log = tmp_path / "parts" / "log.jsonl"
+    log.write_text('{"step": 2}\n{"step": 3}\n')
     second = tiny_training(corpora, tmp_path / "parts", 4)
     assert second.step == 2
+    assert log.read_text() == '{"step": 2}\n'  # Step 3 came after the checkpoint and is taken again.
     second.fit()
     # The rate follows the clock, so the weights agree only nearly; the data agree exactly.
     assert (second.step, second.tokens, second.batch) == (whole.step, whole.tokens, whole.batch)
