@@ -299,6 +299,5 @@ def _check_consistency_range(old: int, new: int) -> None:
 
 
 def _check_hashes(kind: str, hashes: Sequence[bytes]) -> None:
-    for item in hashes:
-        if len(item) != HASH_BYTES:
-            raise ProofInvalid(f"{kind}_hash", f"a hash of the {kind} proof has {len(item)} bytes, not {HASH_BYTES}")
+    if set(map(len, hashes)) != {HASH_BYTES}:
+        raise ProofInvalid(f"{kind}_hash", f"a hash of the {kind} proof does not have {HASH_BYTES} bytes")

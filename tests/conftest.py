@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No time limit per example: a machine shared with a training run is no defect of the code under test.
+settings.register_profile("rail", deadline=None)
+settings.load_profile("rail")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
