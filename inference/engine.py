@@ -208,8 +208,8 @@ def _exceeded(tokens: int, limit: int) -> ContextError:
 
 def _default_threads() -> int:
     chosen = os.environ.get("RAIL_THREADS")
-    if chosen is None:
+    if not chosen:
         return min(len(os.sched_getaffinity(0)), native.THREADS_MAX)
-    if not (chosen.isascii() and chosen.isdecimal() and 1 <= int(chosen) <= native.THREADS_MAX):
+    if not (chosen.isascii() and chosen.isdecimal() and len(chosen) < 4 and 1 <= int(chosen) <= native.THREADS_MAX):
         raise KernelError("threads_invalid", f"RAIL_THREADS is {chosen!r}, must be 1 to {native.THREADS_MAX}")
     return int(chosen)

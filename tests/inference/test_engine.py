@@ -1,0 +1,182 @@
+"""Generation on the tiny model: the bits do not depend on how they are computed, and bad input is refused."""
+
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import native
+from inference.engine import Engine
+from inference.errors import ContextError, KernelError, ModelFileError, TokenizerError
+from inference.modelfile import ModelFile
+from inference.reference import ReferenceEngine
+from inference.sampling import SamplingParams
+from inference.transcript import Transcript
+
+GREEDY = SamplingParams(max_tokens=60)
+DRAWN = SamplingParams(temperature_micro=900_000, top_k=50, top_p_micro=950_000, seed=11, max_tokens=60)
+
+
+def finish(run: Generator[str, None, Transcript]) -> tuple[Transcript, list[str]]:
+    deltas = []
+    while True:
+        try:
+            deltas.append(next(run))
+        except StopIteration as end:
+            return end.value, deltas
+
+
+@pytest.mark.parametrize("params", [GREEDY, DRAWN], ids=["greedy", "drawn"])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("kernels", native.backends())
+def test_kernel_sets_and_threads_give_the_same_transcript(
+    kernels: str, threads: int, params: SamplingParams, tiny_path: Path, tiny_engine: Engine
+) -> None:
+    engine = Engine(ModelFile.open(tiny_path), threads, kernels)
+    assert (engine.kernels, engine.threads) == (kernels, threads)
+    prompt = engine.encode_prompt("the cat and the hat")
+    assert finish(engine.generate(prompt, params))[0] == finish(tiny_engine.generate(prompt, params))[0]
+
+
+def test_engine_gives_the_bits_of_the_reference(tiny_engine: Engine) -> None:
+    model = tiny_engine.model
+    ids = tiny_engine.encode_prompt("the cat and the hat")[:12]
+    reference = ReferenceEngine(model.config, model.tensors, model.exponents)
+    assert np.array_equal(tiny_engine.logits(ids), reference.forward(ids))
+
+
+def test_deltas_join_to_the_text_of_the_transcript(tiny_engine: Engine) -> None:
+    for seed in range(20):
+        params = replace(DRAWN, seed=seed, stop=("e", "q "))
+        transcript, deltas = finish(tiny_engine.generate([1], params))
+        assert "".join(deltas) == transcript.text
+        assert "" not in deltas
+        assert transcript.prompt_ids == (1,)
+        assert len(transcript.output_ids) <= 60
+
+
+def test_seed_decides_and_greedy_ignores_it(tiny_engine: Engine) -> None:
+    def ids(params: SamplingParams) -> tuple[int, ...]:
+        return finish(tiny_engine.generate([1], params))[0].output_ids
+
+    assert len({ids(replace(DRAWN, seed=seed)) for seed in range(8)}) == 8
+    assert len({ids(replace(GREEDY, seed=seed)) for seed in range(8)}) == 1
+    assert ids(DRAWN) == ids(DRAWN)
+
+
+def test_run_goes_on_where_a_shorter_one_ended(tiny_engine: Engine) -> None:
+    """Draws are numbered by the place in the sequence, so prompt plus output is a prompt that continues the run."""
+    whole = finish(tiny_engine.generate([1, 5, 9], DRAWN))[0].output_ids
+    rest = finish(tiny_engine.generate([1, 5, 9, *whole[:20]], replace(DRAWN, max_tokens=40)))[0].output_ids
+    assert whole[20:] == rest
+
+
+def test_context_end_finishes_with_length(tiny_engine: Engine) -> None:
+    context = tiny_engine.model.config.context_tokens
+    params = SamplingParams(temperature_micro=5_000_000, max_tokens=1 << 20)
+    for size in (context - 1, context - 3):
+        transcript, _ = finish(tiny_engine.generate([1] + [40] * (size - 1), params))
+        assert transcript.finish_reason == "length"
+        assert len(transcript.output_ids) == context - size
+
+
+@pytest.mark.parametrize("extra", [0, 1, 1000])
+def test_prompt_that_fills_the_context_is_refused(extra: int, tiny_engine: Engine) -> None:
+    context = tiny_engine.model.config.context_tokens
+    with pytest.raises(ContextError) as caught:
+        tiny_engine.generate([1] * (context + extra), GREEDY)
+    error = caught.value
+    assert (error.code, error.tokens, error.limit) == ("context_exceeded", context + extra, context)
+
+
+def test_prompt_of_ten_megabytes_is_refused_at_once(tiny_engine: Engine) -> None:
+    started = time.monotonic()
+    for text in ("word " * 2_000_000, "你" * 3_333_333, "\u200b" * 10_000_000):
+        with pytest.raises(ContextError) as caught:
+            tiny_engine.encode_prompt(text)
+        assert caught.value.code == "context_exceeded"
+        assert caught.value.tokens >= caught.value.limit
+    assert time.monotonic() - started < 1
+
+
+def test_prompt_just_too_long_is_refused(tiny_engine: Engine) -> None:
+    context = tiny_engine.model.config.context_tokens
+    for size, fits in ((context - 3, True), (context - 2, False)):  # BOS and the space before the text are two more
+        text = "q" * size
+        if fits:
+            assert len(tiny_engine.encode_prompt(text)) == context - 1
+        else:
+            with pytest.raises(ContextError):
+                tiny_engine.encode_prompt(text)
+
+
+def test_empty_text_is_bos_alone_and_no_ids_are_refused(tiny_engine: Engine) -> None:
+    assert tiny_engine.encode_prompt("") == [tiny_engine.tokenizer.bos_id]
+    with pytest.raises(ContextError) as caught:
+        tiny_engine.generate([], GREEDY)
+    assert caught.value.code == "context_empty"
+    with pytest.raises(TokenizerError):
+        tiny_engine.encode_prompt("\ud800")
+
+
+@pytest.mark.parametrize("id", [-1, 1 << 40, 299, True, 1.0, "1", None])
+def test_ids_out_of_the_vocabulary_are_refused(id: object, tiny_engine: Engine) -> None:
+    for call in (tiny_engine.logits, lambda ids: tiny_engine.generate(ids, GREEDY)):
+        with pytest.raises(ContextError) as caught:
+            call([1, id])
+        assert caught.value.code == "id_out_of_range"
+
+
+def test_cancelled_run_returns_what_there_is(tiny_engine: Engine) -> None:
+    calls = iter(range(1000))
+    transcript, deltas = finish(tiny_engine.generate([1], GREEDY, lambda: next(calls) >= 5))
+    assert transcript.finish_reason == "cancelled"
+    assert len(transcript.output_ids) == 5
+    assert transcript.text == "".join(deltas)
+    nothing, _ = finish(tiny_engine.generate([1], GREEDY, lambda: True))
+    assert (nothing.finish_reason, nothing.output_ids, nothing.output_bytes) == ("cancelled", (), b"")
+
+
+def test_runs_in_several_threads_do_not_disturb_each_other(tiny_engine: Engine) -> None:
+    expected = {seed: finish(tiny_engine.generate([1], replace(DRAWN, seed=seed)))[0] for seed in range(6)}
+    found: dict[int, Transcript] = {}
+
+    def work(seed: int) -> None:
+        found[seed] = finish(tiny_engine.generate([1], replace(DRAWN, seed=seed)))[0]
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in expected]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == expected
+
+
+def test_kernels_and_threads_that_cannot_be_had_are_errors(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ModelFile.open(tiny_path)
+    for arguments in ({"kernels": "sse9"}, {"threads": 0}, {"threads": native.THREADS_MAX + 1}):
+        with pytest.raises(KernelError) as caught:
+            Engine(model, **arguments)
+        assert caught.value.code == "kernels_unusable"
+    monkeypatch.setenv("RAIL_KERNELS", "sse9")
+    with pytest.raises(KernelError, match="sse9"):
+        Engine(model)
+    monkeypatch.setenv("RAIL_KERNELS", "portable")
+    for wrong in ("0", "-1", "two", "9" * 5000):
+        monkeypatch.setenv("RAIL_THREADS", wrong)
+        with pytest.raises(KernelError) as caught:
+            Engine(model)
+        assert caught.value.code == "threads_invalid"
+    monkeypatch.setenv("RAIL_THREADS", "2")
+    engine = Engine(model)
+    assert (engine.threads, engine.kernels) == (2, "portable")
+
+
+def test_unverified_model_is_refused(tiny_path: Path) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        Engine(ModelFile.open(tiny_path, verify=False))
+    assert caught.value.code == "not_verified"

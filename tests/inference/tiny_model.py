@@ -1,0 +1,76 @@
+"""A small frozen model made of integers alone: the tests' stand-in for a real one, the same on every machine.
+
+No dimension is a multiple of 64, the attention is narrower than the model, and keys are shared between heads.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.config import ModelConfig
+from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
+from inference.layout import tensor_specs
+from inference.modelwriter import write_model
+
+MERGES = ["th", "the", f"{SPACE}the", "an", "and", f"{SPACE}and", "in", "ing", "er", "on", f"{SPACE}a", "st", "ou"]
+CONFIG = ModelConfig(
+    dim=40,
+    n_layers=2,
+    n_heads=4,
+    n_kv_heads=2,
+    head_dim=8,
+    ffn_dim=56,
+    vocab_size=3 + 256 + 27 + len(MERGES),
+    context_tokens=160,
+    norm_eps_q48=2_814_749_767,
+    bos_id=1,
+    eos_id=2,
+    name="tiny",
+    family="llama",
+)
+PROVENANCE = {"converter": "tests", "options": {"frozen": True}, "sources": {}}
+# Frozen: another root means that the format, the vocabulary's encoding or this generator changed.
+ROOT = bytes.fromhex("2a67092f08e7a06fda2093ab10f8173ea012481cadf41a1c5254e574a8e9352b")
+
+
+@dataclass(frozen=True, slots=True)
+class TinyModel:
+    config: ModelConfig
+    tensors: dict[str, NDArray[np.generic]]
+    exponents: dict[str, int]
+
+
+def tiny_model() -> TinyModel:
+    tensors: dict[str, NDArray[np.generic]] = {}
+    exponents: dict[str, int] = {}
+    for spec in tensor_specs(CONFIG):
+        noise = np.frombuffer(hashlib.shake_256(spec.name.encode()).digest(prod(spec.shape)), np.uint8)
+        noise = noise.reshape(spec.shape)
+        if spec.columns is not None:
+            weights = np.maximum(noise.view(np.int8), -127)
+            weights[:, spec.columns :] = 0
+            tensors[spec.name] = weights
+            exponents[spec.name] = 22 if spec.name == "head" else 24  # a head that has favourites
+        elif spec.type == "u16":
+            tensors[spec.name] = noise.astype(np.uint16) + 32_768
+        else:
+            tensors[spec.name] = np.array([(1 << 64) // (7 * 10**pair) for pair in range(spec.shape[0])], np.uint64)
+    return TinyModel(CONFIG, tensors, exponents)
+
+
+def tiny_vocabulary() -> bytes:
+    """Three control pieces, the bytes, a space and the letters, and a few merges."""
+    pieces = [Piece(text, 0, PieceType.NORMAL) for text in ("<unk>", "<s>", "</s>")]
+    pieces += [Piece(byte_piece(value), 0, PieceType.BYTE) for value in range(256)]
+    for rank, text in enumerate([*MERGES, SPACE, *map(chr, range(ord("a"), ord("z") + 1))]):
+        pieces.append(Piece(text, -rank, PieceType.NORMAL))
+    return sentencepiece_model(pieces, unk_id=0, bos_id=1, eos_id=2)
+
+
+def write_tiny(path: Path) -> bytes:
+    """Write the model and return its root."""
+    return write_model(path, tiny_model(), tiny_vocabulary(), None, PROVENANCE)
