@@ -246,16 +246,17 @@ def _read_private_file(path: Path) -> bytes:
         raise NotFound("key_file_missing", f"there is no key file {path}") from None
     except OSError as error:
         raise StoreError("key_file_read", f"cannot open key file {path}: {error.strerror}") from error
-    with open(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise ParseError("key_file_format", f"key file {path} is not a regular file")
         if stat.S_IMODE(mode) & 0o077:
             raise ParseError("key_file_mode", f"key file {path} is open to others; run: chmod 600 {path}")
-        try:
-            data = file.read(KEY_TEXT_CHARS_MAX + 1)
-        except OSError as error:
-            raise StoreError("key_file_read", f"cannot read key file {path}: {error.strerror}") from error
+        data = os.read(descriptor, KEY_TEXT_CHARS_MAX + 1)
+    except OSError as error:
+        raise StoreError("key_file_read", f"cannot read key file {path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
     if len(data) > KEY_TEXT_CHARS_MAX:
         raise ParseError("key_file_format", f"key file {path} is longer than {KEY_TEXT_CHARS_MAX} bytes")
     return data

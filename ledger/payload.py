@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 from ledger.cbor import CborValue
 from ledger.errors import ParseError
 from ledger.fields import Checked, checked, code, instance_of, integer, mapping, octets, one_of, optional, text
+from ledger.keys import PUBLIC_BYTES, check_public_key
 from ledger.merkle import HASH_BYTES, SIZE_MAX
 
 VERSION = 1
@@ -56,13 +57,14 @@ class OperatorStatement(Payload):
 
     name: str = checked(text(100))
     contact: str = checked(text(200))
-    public: bytes = checked(octets(32))
+    public: bytes = checked(octets(PUBLIC_BYTES))
     valid_from: int = checked(_TIME)
     valid_to: int | None = checked(optional(_TIME))  # None: no end is set; the last second it is valid otherwise.
     action: str = checked(one_of("register", "rotate", "revoke"))
 
     def __post_init__(self) -> None:
         Payload.__post_init__(self)
+        check_public_key(self.public, "statement_public")
         if self.valid_to is not None and self.valid_to < self.valid_from:
             raise ParseError("statement_valid_to", "statement field 'valid_to' is before 'valid_from'")
 
