@@ -14,7 +14,6 @@ from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
 from flask import Response, current_app, jsonify, request
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException
 
 from inference.errors import ContextError, InferenceError, SamplingError, TokenizerError
@@ -33,6 +32,7 @@ from web.errors import Problem, WebError
 _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
+PARAM_CHARS_MAX = 100  # an unknown field's name is the client's own text
 
 
 # The first class that fits wins. A wrong statement is the client's fault (400), a refused one is well formed
@@ -86,15 +86,20 @@ def _plain(status: int, message: str) -> Problem:
 _KINDS: dict[str, tuple[str, str]] = {
     "missing": ("missing_field", "a required field is missing"),
     "extra_forbidden": ("unknown_field", "no such field"),
-    "string_unicode": ("invalid_unicode", "the text holds half of a surrogate pair, which is not Unicode text"),
 }
+_UNSUPPORTED = ("literal_error", "none_required", "unsupported_value")
 
 
 def _invalid(error: ValidationError) -> Problem:
-    """The first fault of a request body. Values are never repeated: they may be private."""
-    first: ErrorDetails = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    param = ".".join(str(part) for part in first["loc"] if not _is_union_branch(part)) or None
-    code, message = _KINDS.get(first["type"], ("invalid_value", first["msg"][:1].lower() + first["msg"][1:]))
+    """One fault of a request: of a field with several forms, that of the form that came closest.
+
+    The value is never repeated: it may be private.
+    """
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    fault = max(faults, key=lambda fault: (fault["loc"][:1] == faults[0]["loc"][:1], len(fault["loc"])))
+    param = ".".join(str(part) for part in fault["loc"] if not _is_union_branch(part))[:PARAM_CHARS_MAX] or None
+    default = "unsupported_value" if fault["type"] in _UNSUPPORTED else "invalid_value"
+    code, message = _KINDS.get(fault["type"], (default, fault["msg"][:1].lower() + fault["msg"][1:]))
     return Problem(400, code, f"{param or 'the body'}: {message}", param)
 
 

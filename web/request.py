@@ -26,6 +26,7 @@ BODY_BYTES_DEFAULT = 1 << 16
 Body = TypeVar("Body", bound=BaseModel)
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class RailRequest(Request):
@@ -48,20 +49,44 @@ def parse_body(shape: type[Body]) -> Body:
 
 def parse_json(body: bytes) -> Any:
     """Parse strict JSON. Raises RequestError with code `invalid_utf8`, `invalid_json`, `json_too_deep`,
-    `json_too_large`, `duplicate_name` or `invalid_number`."""
+    `json_too_large`, `duplicate_name`, `invalid_number` or `invalid_unicode`."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise RequestError("invalid_utf8", f"the body is not UTF-8: byte {error.start} is wrong") from None
     _bound_structure(body)
     try:
-        return json.loads(
+        value = json.loads(
             text, parse_float=_number, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_object
         )
     except json.JSONDecodeError as error:
         raise RequestError(
             "invalid_json", f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
+    if _SURROGATE.search(body) is not None:
+        _check_unicode(value, ())
+    return value
+
+
+def _check_unicode(value: object, path: tuple[str, ...]) -> None:
+    """Refuse half a surrogate pair, which an escape can smuggle past UTF-8, wherever it stands."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_unicode(key, path)
+            _check_unicode(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_unicode(item, (*path, str(index)))
+    elif isinstance(value, str) and not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise RequestError(
+                "invalid_unicode",
+                f"the text has half of a surrogate pair at character {error.start}; that is not Unicode text",
+                400,
+                ".".join(path) or None,
+            ) from None
 
 
 def _bound_structure(body: bytes) -> None:

@@ -1,0 +1,131 @@
+"""The real `openai` client against a live server: what applications do."""
+
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import openai
+import pytest
+
+from ledger.statement import GenerationStatement, open_statement
+from web.schemas import ChatChunk, CompletionChunk, RailRun
+from web.services import Services
+
+PROMPT = "the cat and the"
+MESSAGES = [{"role": "user", "content": PROMPT}]
+# At a high temperature the tiny model samples many byte pieces: characters and faults span tokens.
+WILD = {"seed": 3, "temperature": 5, "max_tokens": 120}
+
+
+@pytest.fixture(scope="module")
+def openai_client(live_url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{live_url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def rail_of(answer: object) -> RailRun:
+    return RailRun.model_validate(answer.rail)  # type: ignore[attr-defined]
+
+
+def logged_output(services: Services, record_id: int) -> str:
+    content = services.log.content(record_id)
+    assert content is not None
+    return content.output_text
+
+
+def test_models(openai_client: openai.OpenAI) -> None:
+    (model,) = openai_client.models.list()
+    assert openai_client.models.retrieve(model.id) == model
+
+
+def test_completion(openai_client: openai.OpenAI, services: Services) -> None:
+    answer = openai_client.completions.create(model="tiny", prompt=PROMPT, **WILD)
+    assert answer.choices[0].text == logged_output(services, rail_of(answer).record_id)
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+
+
+def test_chat(openai_client: openai.OpenAI, services: Services) -> None:
+    answer = openai_client.chat.completions.create(model="tiny", messages=MESSAGES, **WILD)  # type: ignore[call-overload]
+    assert answer.choices[0].message.role == "assistant"
+    assert answer.choices[0].message.content == logged_output(services, rail_of(answer).record_id)
+
+
+def test_streamed_completion_joins_to_the_logged_text(openai_client: openai.OpenAI, services: Services) -> None:
+    chunks = list(openai_client.completions.create(model="tiny", prompt=PROMPT, stream=True, **WILD))
+    assert len({(chunk.id, chunk.created, chunk.model, chunk.system_fingerprint) for chunk in chunks}) == 1
+    text = "".join(chunk.choices[0].text for chunk in chunks)
+    assert [chunk.choices[0].finish_reason for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    assert chunks[-1].choices[0].finish_reason in ("stop", "length")
+    assert text == logged_output(services, rail_of(chunks[-1]).record_id)
+    assert not any("rail" in (chunk.model_extra or {}) for chunk in chunks[:-1])
+    whole = openai_client.completions.create(model="tiny", prompt=PROMPT, **WILD)
+    assert whole.choices[0].text == text
+
+
+def test_streamed_chat_has_role_deltas_finish_and_usage(openai_client: openai.OpenAI, services: Services) -> None:
+    stream = openai_client.chat.completions.create(  # type: ignore[call-overload]
+        model="tiny", messages=MESSAGES, stream=True, stream_options={"include_usage": True}, **WILD
+    )
+    first, *deltas, finish, usage = list(stream)
+    assert (first.choices[0].delta.role, first.choices[0].delta.content) == ("assistant", "")
+    text = "".join(chunk.choices[0].delta.content for chunk in deltas)
+    assert finish.choices[0].delta.content is None
+    assert finish.choices[0].finish_reason in ("stop", "length")
+    assert usage.choices == []
+    assert usage.usage.completion_tokens > 0
+    assert all(chunk.usage is None for chunk in (first, *deltas, finish))
+    assert text == logged_output(services, rail_of(usage).record_id)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_errors_are_the_client_s_own_exceptions(openai_client: openai.OpenAI, stream: bool) -> None:
+    with pytest.raises(openai.NotFoundError) as missing:
+        openai_client.completions.create(model="gpt-4", prompt=PROMPT, stream=stream)
+    assert missing.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError) as seed:
+        openai_client.completions.create(model="tiny", prompt=PROMPT, seed=2**63, stream=stream)
+    assert (seed.value.code, seed.value.param) == ("out_of_range", "seed")
+    with pytest.raises(openai.BadRequestError) as prompt:
+        openai_client.completions.create(model="tiny", prompt="z" * 1000, stream=stream)
+    assert (prompt.value.code, prompt.value.param) == ("context_length_exceeded", "prompt")
+
+
+def test_events_on_the_wire(live_url: str) -> None:
+    """Every event is one documented chunk; nothing follows [DONE]."""
+    for path, prompt, shape in (
+        ("/v1/completions", {"prompt": PROMPT}, CompletionChunk),
+        ("/v1/chat/completions", {"messages": MESSAGES}, ChatChunk),
+    ):
+        connection = http.client.HTTPConnection(urlsplit(live_url).netloc, timeout=30)
+        body = {"model": "tiny", "stream": True, "stream_options": {"include_usage": True}, **prompt, **WILD}
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert response.headers.get_content_type() == "text/event-stream"
+        assert response.headers["X-Accel-Buffering"] == "no"
+        *events, done, end = response.read().decode().split("\n\n")
+        connection.close()
+        assert (done, end) == ("data: [DONE]", "")
+        for event in events:
+            shape.model_validate_json(event.removeprefix("data: "), strict=True)
+
+
+def test_client_that_leaves_cancels_and_what_it_got_is_logged(live_url: str, services: Services) -> None:
+    size = services.log.size()
+    with openai.OpenAI(base_url=f"{live_url}/v1", api_key="none", max_retries=0) as client:
+        stream = client.completions.create(
+            model="tiny", prompt=PROMPT, stream=True, seed=1, temperature=2, max_tokens=140, stop=["never"]
+        )
+        text = next(iter(stream)).choices[0].text
+        stream.close()
+    deadline = time.monotonic() + 20
+    while services.log.size() == size and time.monotonic() < deadline:
+        time.sleep(0.02)
+    payload = open_statement(services.log.entry(size).statement).payload
+    assert isinstance(payload, GenerationStatement)
+    assert logged_output(services, size).startswith(text)
+    # The tiny model may be done before the closed connection shows; then the run is whole, and logged as such.
+    assert payload.finish in ("cancelled", "length", "stop")
+    assert services.replay.replay(services.log.entry(size)).verdict == "match"
