@@ -101,8 +101,7 @@ AVX2_INLINE __m256i merge(__m256i even, __m256i odd)
 
 AVX2_INLINE __m256i odd_lanes(__m256i v) { return _mm256_srli_epi64(v, 32); }
 
-AVX2 static void requantise(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n,
-                            int32_t *out)
+AVX2 void avx2_requantise(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n, int32_t *out)
 {
     const __m128i s = _mm_cvtsi32_si128(shift);
     const __m256i half = _mm256_set1_epi64x((int64_t)1 << (shift - 1)), m = _mm256_set1_epi32(mantissa);
@@ -117,7 +116,7 @@ AVX2 static void requantise(const int32_t *acc, const uint16_t *scales, int32_t 
     kernels_portable.requantise(acc + i, scales + i, mantissa, shift, n - i, out + i);
 }
 
-AVX2 static uint32_t max_abs(const int32_t *x, int n)
+AVX2 uint32_t avx2_max_abs(const int32_t *x, int n)
 {
     __m256i max = _mm256_setzero_si256();
     int i = 0;
@@ -130,7 +129,7 @@ AVX2 static uint32_t max_abs(const int32_t *x, int n)
     return result;
 }
 
-AVX2 static void quantise(const int32_t *x, int n, int32_t reciprocal, int shift, int8_t *out)
+AVX2 void avx2_quantise(const int32_t *x, int n, int32_t reciprocal, int shift, int8_t *out)
 {
     const __m128i s = _mm_cvtsi32_si128(shift);
     const __m256i half = _mm256_set1_epi64x((int64_t)1 << (shift - 1)), r = _mm256_set1_epi32(reciprocal);
@@ -219,7 +218,7 @@ AVX2_INLINE __m256i silu_mul_64(__m256i gate, __m256i sigmoid, __m256i up)
     return saturate_64(round_shift_64(product, _mm256_set1_epi64x(1 << 15), _mm_cvtsi32_si128(16)));
 }
 
-AVX2 static void silu_mul(const int32_t *gate, const int32_t *up, int n, int32_t *out)
+AVX2 void avx2_silu_mul(const int32_t *gate, const int32_t *up, int n, int32_t *out)
 {
     int i = 0;
     for (; i + 8 <= n; i += 8) {
@@ -235,11 +234,11 @@ const struct kernels kernels_avx2 = {
     .name = "avx2",
     .usable = usable,
     .gemm = gemm,
-    .requantise = requantise,
-    .max_abs = max_abs,
-    .quantise = quantise,
+    .requantise = avx2_requantise,
+    .max_abs = avx2_max_abs,
+    .quantise = avx2_quantise,
     .dots = dots,
     .weighted_sum = weighted_sum,
-    .silu_mul = silu_mul,
+    .silu_mul = avx2_silu_mul,
 };
 #endif

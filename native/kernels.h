@@ -55,6 +55,12 @@ extern const struct kernels kernels_portable;
 extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avx512vnni;
 
+/* Kernels of the AVX2 set that the AVX-512 set takes over: they are a small share of a step. */
+void avx2_requantise(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n, int32_t *out);
+uint32_t avx2_max_abs(const int32_t *x, int n);
+void avx2_quantise(const int32_t *x, int n, int32_t reciprocal, int shift, int8_t *out);
+void avx2_silu_mul(const int32_t *gate, const int32_t *up, int n, int32_t *out);
+
 /* The set at `index` in order of rising preference, or NULL past the end. */
 const struct kernels *kernels_at(int index);
 
