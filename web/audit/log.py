@@ -39,6 +39,7 @@ class LogView:
     def __init__(self, source: TileSource, note: bytes, key: VerifyKey) -> None:
         """Raises ParseError or SignatureInvalid for the note, LogBroken for tiles that miss its root."""
         self.note = note
+        self.key = key
         self.checkpoint: Checkpoint = open_checkpoint(note, key, key.name)
         self._source = source
         self.tiles = TileReader(self.checkpoint, source)
@@ -84,7 +85,7 @@ def check_history(view: LogView, state: AuditState | None, evidence_folder: Path
     except ProofInvalid as error:
         raise LogBroken(
             "log_forked",
-            f"the log signed two histories: its {new.size} entries do not begin with the {old.size} of before ({error})",
+            f"the log signed two histories: its {new.size} entries do not begin with the earlier {old.size}: {error}",
             "keep the evidence and publish it: both notes carry the log's own signature",
             _save_evidence(evidence_folder, state.checkpoint, view.note, proof),
         ) from error

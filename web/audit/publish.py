@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterable
 
+from inference.transcript import ENGINE
 from ledger.keys import SigningKey, operator_id
 from ledger.statement import OperatorStatement, Payload, ReplayStatement, sign_statement
 from web.audit.operators import OperatorBook
 from web.audit.replays import Replay
 from web.client import RailClient
-from web.replay import ENGINE
 
 MEDIA_TYPE = "application/cose"
 
@@ -29,7 +29,7 @@ def publish(client: RailClient, book: OperatorBook, key: SigningKey, rows: Itera
                 time=now,
                 counter=counter,
                 name=key.name,
-                contact="",
+                contact="none given",
                 public=key.public,
                 valid_from=now,
                 valid_to=None,

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from inference.errors import InferenceError
-from ledger.content import Content
+from inference.transcript import ENGINE, Transcript
 from ledger.errors import LedgerError
 from ledger.merkle import leaf_hash
-from ledger.receipt import Receipt
+from ledger.receipt import RECEIPT_BYTES_MAX, Receipt, check_receipt
 from ledger.statement import GenerationStatement
 from web.audit.errors import LogBroken
 from web.audit.log import Finding, LogView
@@ -17,7 +17,7 @@ from web.audit.models import ModelCache
 from web.audit.operators import OperatorBook
 from web.audit.sample import draw_entries
 from web.client import ClientError, RailClient
-from web.replay import ENGINE, transcript_of
+from web.opened import opened_transcript
 
 DRAWS_MIN = 2_000  # entries looked at before a sample that stays too small is given up
 DRAWS_PER_REPLAY = 64
@@ -32,11 +32,11 @@ class Replay:
     index: int
     leaf_hash: bytes
     model_root: bytes
-    verdict: str  # "match", "mismatch", "not_reproducible" (cannot be, by its own statement), "unchecked" (could not be)
+    verdict: str  # "match", "mismatch", or "unchecked" for a run that could not be replayed here
     tokens: int
     seconds: float
     first_difference: int | None = None  # index into the output's token ids; None unless a token differs
-    reason: str | None = None  # short code; None for a match, or where a token differs
+    reason: str | None = None  # short code; None for a match
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +76,46 @@ class Replayer:
             if not isinstance(payload, GenerationStatement) or payload.assurance != "replayable":
                 continue
             try:
-                content = self._content(index, payload)
-                if content is None:
+                transcript = self._transcript(index, leaf)
+                if transcript is None:
                     not_public += 1
                     continue
-                row = self._replay(index, leaf, payload, content, download)
-            except LogBroken as error:
-                findings.append(Finding(error.code, f"entry {index}: {error}", index))
-                row = _row(index, leaf, payload, "unchecked", reason=error.code)
-            except (ClientError, InferenceError) as error:
-                row = _row(index, leaf, payload, "unchecked", reason=error.code)
+                row = self._replay(index, leaf, transcript, download)
+            except (LogBroken, ClientError, InferenceError) as error:
+                row = Replay(index, leaf_hash(leaf), payload.model_root, "unchecked", 0, 0.0, reason=error.code)
+                if isinstance(error, LogBroken):
+                    findings.append(Finding(error.code, f"entry {index}: {error}", index))
             rows.append(row)
             advance(len(rows), wanted)
         return Sample(tuple(rows), tuple(findings), drawn, not_public)
 
-    def _content(self, index: int, payload: GenerationStatement) -> Content | None:
-        """Prompt and output as the service gives them, held against the commitments; None if they are not public.
+    def _transcript(self, index: int, leaf: bytes) -> Transcript | None:
+        """The run as the service opens it, held against the commitments in `leaf`; None if it is not public.
 
-        Raises LogBroken (`opening_*`) for texts that are not the committed ones, ClientError.
+        Raises LogBroken (`receipt_*`) for a receipt or texts that are not the logged ones, ClientError, InferenceError.
         """
+        data = self._client.get(f"/api/records/{index}/receipt", RECEIPT_BYTES_MAX)
         try:
-            data = self._client.get(f"/api/records/{index}/receipt", OPENING_BYTES_MAX)
-            receipt = Receipt.from_json(data)
+            checked = check_receipt(Receipt.from_json(data), self._view.key)
         except LedgerError as error:
-            raise LogBroken("opening_unreadable", f"the receipt does not parse: {error}") from error
-        ...
+            raise LogBroken(
+                f"receipt_{error.code}", f"the service gives a receipt that does not hold: {error}"
+            ) from error
+        if checked.leaf_hash != leaf_hash(leaf):
+            raise LogBroken("receipt_other_entry", "the service gives the receipt of another entry")
+        return opened_transcript(checked)
 
-    def _replay(
-        self, index: int, leaf: bytes, payload: GenerationStatement, content: Content, download: Advance
-    ) -> Replay:
-        if payload.engine != ENGINE:
-            return _row(index, leaf, payload, "unchecked", reason="other_engine")
-        engine = self._models.engine(payload.model_root, download)
+    def _replay(self, index: int, leaf: bytes, transcript: Transcript, download: Advance) -> Replay:
+        row = Replay(index, leaf_hash(leaf), transcript.model_root, "unchecked", len(transcript.output_ids), 0.0)
+        if transcript.engine != ENGINE:
+            return replace(row, reason="other_engine")
+        engine = self._models.engine(transcript.model_root, download)
         started = time.monotonic()
-        result = engine.replay(transcript_of(payload, content))
-        seconds = time.monotonic() - started
-        ...
+        result = engine.replay(transcript)
+        return replace(
+            row,
+            verdict=result.verdict,
+            seconds=time.monotonic() - started,
+            first_difference=result.first_difference,
+            reason=result.reason,
+        )

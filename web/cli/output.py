@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,11 @@ class Exit(IntEnum):
     UNCHECKED = 2  # could not check: bad input, nothing to check against, network
     PROOF_FAILED = 3  # a signature, a proof or a digest does not hold
 
+    @classmethod
+    def worst(cls, codes: Iterable["Exit"]) -> "Exit":
+        """The one to leave with: a failed proof, then a definite no, then what could not be checked."""
+        return max(codes, key=(cls.OK, cls.UNCHECKED, cls.NO_MATCH, cls.PROOF_FAILED).index)
+
 
 class CommandError(Exception):
     """A command that ends early. `code` is for programs, `hint` says what to do next."""
@@ -35,20 +40,20 @@ class CommandError(Exception):
 
 
 def say(line: str = "", **style: Any) -> None:
-    """One line for people, on stdout; `style` as for click.style, dropped where stdout is no terminal."""
+    """One line for people; `style` as for click.style, dropped where the stream is no terminal."""
     click.secho(line, **style)
 
 
-def fact(name: str, value: object) -> None:
+def fact(name: str, value: object, err: bool = False) -> None:
     """A named fact, aligned with its neighbours."""
-    click.echo(f"  {name:<11} {printable(str(value))}")
+    click.echo(f"  {name:<11} {printable(str(value))}", err=err)
 
 
-def verdict_line(word: str, sentence: str, exit_code: Exit) -> None:
+def verdict_line(word: str, sentence: str, exit_code: Exit, err: bool = False) -> None:
     """The explicit verdict: a mark, a word and a sentence, so that colour alone never carries it."""
     mark, colour = {Exit.OK: ("✓", "green"), Exit.NO_MATCH: ("✗", "yellow")}.get(exit_code, ("!", "red"))
-    click.secho(f"{mark} {word}", fg=colour, bold=True, nl=False)
-    click.echo(f": {printable(sentence)}")
+    click.secho(f"{mark} {word}", fg=colour, bold=True, nl=False, err=err)
+    click.echo(f": {printable(sentence)}", err=err)
 
 
 def emit_json(value: object) -> None:
@@ -86,20 +91,38 @@ def stderr_console() -> "Console":
 
 
 @contextmanager
-def progress(label: str, unit: str = "") -> Iterator[Advance]:
-    """A progress bar with time left, on stderr, only where that is a terminal; `yield`s advance(done, total)."""
+def progress_bars() -> Iterator[Callable[[str], Advance]]:
+    """`yield`s bar(label), which adds a bar with time left and gives its advance(done, total).
+
+    Bars are on stderr, only where that is a terminal, show up with their first step and vanish at the end.
+    """
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda label: lambda done, total: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=stderr_console(), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr_console(), transient=True) as bars:
+
+        def bar(label: str) -> Advance:
+            task = bars.add_task(label, total=None, visible=False)
+            return lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+        yield bar
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Advance]:
+    """One bar; `yield`s its advance(done, total)."""
+    with progress_bars() as bar:
+        yield bar(label)
+
+
+@contextmanager
+def status() -> Iterator[Callable[[str], None]]:
+    """For work whose length is not known: `yield`s tell(step), which names the step, on stderr, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    with stderr_console().status("") as spinner:
+        yield lambda step: spinner.update(f"{step} …")

@@ -1,0 +1,131 @@
+"""`rail doctor`: is this machine fit, and is this home folder in order?"""
+
+import os
+import platform
+import stat
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from web.cli.options import engine_options, home_option, json_option, option, settings_from
+from web.cli.output import Exit, emit_json, printable, progress, say, verdict_line
+
+if TYPE_CHECKING:
+    from web.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the examination."""
+
+    name: str
+    state: str  # "ok", "note" (worth knowing) or "fault"
+    detail: str
+
+
+@click.command()
+@option("--bits", is_flag=True, help="Run the model with every kernel set and thread count: the bits must agree.")
+@engine_options
+@home_option
+@json_option
+def doctor(
+    bits: bool, model: str | None, threads: int | None, kernels: str | None, home: str | None, as_json: bool
+) -> int:
+    """Examine this machine, the model and the home folder. Changes nothing.
+
+    \b
+    Examples:
+      rail doctor
+      rail doctor --bits
+    """
+    settings = settings_from(home=home, model=model, threads=threads, kernels=kernels)
+    checks = [*_machine(), *_model(settings), *_home(settings)]
+    exit_code = Exit.UNCHECKED if any(check.state == "fault" for check in checks) else Exit.OK
+    if bits:
+        found = _bits(settings)
+        checks.append(found)
+        if found.state == "fault":
+            exit_code = Exit.NO_MATCH
+    faults = sum(check.state == "fault" for check in checks)
+    if as_json:
+        emit_json({"verdict": "ok" if exit_code is Exit.OK else "fault", "checks": [asdict(check) for check in checks]})
+        return exit_code
+    for check in checks:
+        mark = {"ok": "✓", "note": "·", "fault": "✗"}[check.state]
+        say(f"{mark} {check.name:<10} {printable(check.detail)}", fg="red" if check.state == "fault" else None)
+    verdict_line("fit" if not faults else "not fit", f"{faults} faults" if faults else "nothing to repair", exit_code)
+    return exit_code
+
+
+def _machine() -> list[Check]:
+    import native
+    from web.cli.machine import describe_machine
+    from web.version import version
+
+    machine = describe_machine()
+    sets = native.backends()
+    state = "ok" if len(sets) > 1 else "note"
+    return [
+        Check("version", "ok", f"rail {version()}, Python {platform.python_version()}, {platform.system()}"),
+        Check("processor", "ok", f"{machine.processor}, {machine.cores} usable cores"),
+        Check("kernels", state, f"{', '.join(sets)} (in use: {os.environ.get('RAIL_KERNELS') or sets[-1]})"),
+    ]
+
+
+def _model(settings: "Settings") -> list[Check]:
+    from inference.errors import InferenceError
+    from inference.modelfile import ModelFile
+
+    try:
+        with ModelFile.open(settings.model) as opened:
+            config = opened.config
+            detail = f"{config.name}, context {config.context_tokens}, {opened.size_bytes:,} bytes, {opened.root.hex()}"
+        return [Check("model", "ok", detail)]
+    except InferenceError as error:
+        return [Check("model", "fault", f"[{error.code}] {error}")]
+
+
+def _home(settings: "Settings") -> list[Check]:
+    if not settings.home.exists():
+        return [Check("home", "note", f"{settings.home} does not exist yet; `rail generate` or `rail serve` make it")]
+    checks = [_private("home", settings.home)]
+    checks += [_private("key", path) for path in (settings.log_key, settings.operator_key) if path.exists()]
+    return [*checks, _log(settings)]
+
+
+def _private(name: str, path: os.PathLike[str]) -> Check:
+    """Nobody but the owner may read a key, or look into the folder that holds it."""
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if mode & 0o077:
+        right = "700" if os.path.isdir(path) else "600"
+        return Check(name, "fault", f"{path} is open to others (mode {mode:o}); run: chmod {right} {path}")
+    return Check(name, "ok", f"{path} (mode {mode:o})")
+
+
+def _log(settings: "Settings") -> Check:
+    from ledger.errors import LedgerError
+    from web.cli.local import open_local
+    from web.cli.output import CommandError
+
+    try:
+        with open_local(settings) as local:
+            return Check("log", "ok", f"{local.log.origin}, {local.log.size()} entries; `rail log fsck` checks all")
+    except CommandError as error:
+        return Check("log", "note", str(error))
+    except LedgerError as error:
+        return Check("log", "fault", f"[{error.code}] {error}")
+
+
+def _bits(settings: "Settings") -> Check:
+    from web.cli.bits import compare_bits
+
+    with progress("runs") as advance:
+        runs = compare_bits(settings.model, advance)
+    first = runs[0]
+    for run in runs[1:]:
+        if run.digest != first.digest:
+            return Check(
+                "bits", "fault", f"{run.name} gives other bits than {first.name}: this machine cannot be trusted"
+            )
+    return Check("bits", "ok", f"{', '.join(run.name for run in runs)}: all {first.digest[:16]}…")

@@ -1,0 +1,144 @@
+"""`rail generate`: a logged completion, streamed, with its receipt."""
+
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from web.cli.inputs import read_text
+from web.cli.options import engine_options, home_option, json_option, option, settings_from
+from web.cli.output import Exit, emit_json, fact, printable, verdict_line
+
+if TYPE_CHECKING:
+    from inference.sampling import SamplingParams
+    from web.generation import LoggedRun
+    from web.services import Services
+
+SEED_MAX = (1 << 63) - 1
+
+
+@click.command()
+@click.argument("prompt")
+@option("--seed", type=int, help="Same seed, same bits. [default: a fresh one, which is printed]")
+@option("--max-tokens", type=int, default=128, show_default=True, help="Most tokens to generate.")
+@option("--temperature", default="0.8", show_default=True, help="0 is greedy; at most 6 decimals.")
+@option("--top-k", type=int, default=0, show_default=True, help="Keep the K likeliest tokens; 0 keeps all.")
+@option("--top-p", default="0.95", show_default=True, help="Keep the likeliest tokens up to this share.")
+@option("--stop", multiple=True, help="Stop before this text; may be given 4 times.")
+@option(
+    "--visibility",
+    type=click.Choice(["public", "matchable", "private"]),
+    help="Who can see the text later. [default: public]",
+)
+@engine_options
+@home_option
+@json_option
+def generate(
+    prompt: str,
+    seed: int | None,
+    max_tokens: int,
+    temperature: str,
+    top_k: int,
+    top_p: str,
+    stop: tuple[str, ...],
+    visibility: str | None,
+    model: str | None,
+    threads: int | None,
+    kernels: str | None,
+    home: str | None,
+    as_json: bool,
+) -> int:
+    """Generate text from PROMPT (or from standard input, with -) and put the run into the log.
+
+    The text, and nothing else, goes to stdout as it comes. The receipt, which proves the run offline to anybody
+    you hand it to, is written to HOME/receipts and holds prompt and output: keep it private if they are.
+
+    \b
+    Examples:
+      rail generate "Once upon a time" --seed 7 --max-tokens 100
+      rail generate "Once upon a time" --temperature 0 --json | jq -r .receipt
+      cat prompt.txt | rail generate - --visibility private
+    """
+    from inference.sampling import SamplingParams, micro
+    from web.services import build_services
+
+    params = SamplingParams(
+        temperature_micro=micro(temperature, "temperature"),
+        top_k=top_k,
+        top_p_micro=micro(top_p, "top_p"),
+        seed=secrets.randbelow(SEED_MAX + 1) if seed is None else seed,
+        max_tokens=max_tokens,
+        stop=stop,
+    )
+    settings = settings_from(home=home, model=model, threads=threads, kernels=kernels, visibility=visibility)
+    text = read_text(sys.stdin.buffer, "standard input", settings.max_prompt_bytes) if prompt == "-" else prompt
+    services = build_services(settings)
+    try:
+        run = stream_run(services, text, params, settings.visibility, quiet=as_json)
+        receipt = save_receipt(services, run)
+        if as_json:
+            emit_json(_run_json(run, receipt))
+        else:
+            _print_run(run, receipt, seed is None)
+    finally:
+        services.close()
+    return Exit.OK
+
+
+def stream_run(
+    services: "Services", prompt: str, params: "SamplingParams", visibility: str, quiet: bool = False
+) -> "LoggedRun":
+    """Generate and log, with the text on stdout as it comes unless `quiet`."""
+    safe = printable if sys.stdout.isatty() else str
+    stream = services.generation.stream(prompt, params, visibility)
+    while True:
+        try:
+            delta = next(stream)
+        except StopIteration as end:
+            run: LoggedRun = end.value
+            return run
+        if not quiet:
+            click.echo(safe(delta), nl=False)
+
+
+def save_receipt(services: "Services", run: "LoggedRun") -> Path:
+    """Write the run's receipt, opening included, to HOME/receipts (0600) and return its path."""
+    from web.files import replace_file
+
+    receipt = services.log.receipt(run.entry.index, opening=True)
+    path = services.settings.home / "receipts" / f"{run.entry.index}-{run.entry.leaf_hash.hex()[:16]}.json"
+    replace_file(path, receipt.to_json().encode())
+    return path
+
+
+def _run_json(run: "LoggedRun", receipt: Path) -> dict[str, object]:
+    transcript = run.transcript
+    return {
+        "verdict": "ok",
+        "text": run.text,
+        "token_ids": list(transcript.output_ids),
+        "prompt_ids": list(transcript.prompt_ids),
+        "finish": run.finish,
+        "seed": transcript.params.seed,
+        "record_id": run.entry.index,
+        "leaf_hash": run.entry.leaf_hash.hex(),
+        "model_root": transcript.model_root.hex(),
+        "engine": transcript.engine,
+        "visibility": run.visibility,
+        "receipt": str(receipt),
+    }
+
+
+def _print_run(run: "LoggedRun", receipt: Path, fresh_seed: bool) -> None:
+    """All but the text goes to stderr, so that stdout holds the text and nothing else."""
+    if sys.stdout.isatty():
+        click.echo("\n")
+    sentence = f"{len(run.transcript.output_ids)} tokens, in the log as record {run.entry.index}"
+    verdict_line("logged", sentence, Exit.OK, err=True)
+    if fresh_seed:
+        fact("seed", run.transcript.params.seed, err=True)
+    fact("leaf hash", run.entry.leaf_hash.hex(), err=True)
+    fact("model root", run.transcript.model_root.hex(), err=True)
+    fact("receipt", receipt, err=True)

@@ -1,0 +1,96 @@
+"""`rail log`: the log of the home folder: what it is, whether it is sound, and a copy that any server can serve."""
+
+from pathlib import Path
+
+import click
+
+from web.cli.options import home_option, json_option, settings_from
+from web.cli.output import Exit, emit_json, fact, printable, progress, say, verdict_line
+
+SHOWN_FAULTS = 20
+
+
+@click.group()
+def log() -> None:
+    """Look after the log in the home folder.
+
+    \b
+    Examples:
+      rail log info
+      rail log fsck
+      rail log export /srv/www/log
+    """
+
+
+@log.command()
+@home_option
+@json_option
+def info(home: str | None, as_json: bool) -> int:
+    """Show the log's name, key, size and root, and what is in it."""
+    from web.cli.local import open_local
+
+    settings = settings_from(home=home)
+    with open_local(settings) as local:
+        stats = local.log.stats()
+        head = {"origin": local.log.origin, "vkey": local.log.vkey, "size": stats.size, "root": local.log.root().hex()}
+    if as_json:
+        emit_json(
+            {"verdict": "ok", **head, "entries": stats.kinds, "contents": stats.contents, "home": str(settings.home)}
+        )
+        return Exit.OK
+    for name, value in head.items():
+        fact(name, value)
+    fact("entries", ", ".join(f"{count} {kind}" for kind, count in sorted(stats.kinds.items())))
+    fact("contents", ", ".join(f"{count} {kind}" for kind, count in sorted(stats.contents.items())) or "none")
+    fact("home", settings.home)
+    return Exit.OK
+
+
+@log.command()
+@home_option
+@json_option
+def fsck(home: str | None, as_json: bool) -> int:
+    """Check the whole log: every hash, signature, commitment, tile and the checkpoint. Exit code 3 for any fault."""
+    from web.cli.local import open_local
+
+    with open_local(settings_from(home=home)) as local, progress("entries") as advance:
+        report = local.log.fsck(progress=advance)
+    exit_code = Exit.OK if report.ok else Exit.PROOF_FAILED
+    if as_json:
+        faults = [{"code": fault.code, "index": fault.index, "message": fault.message} for fault in report.faults]
+        counts = {"size": report.size, "entries": report.entries, "contents": report.contents}
+        body = {**counts, "root": report.root.hex(), "fault_count": report.fault_count, "faults": faults}
+        emit_json({"verdict": "ok" if report.ok else "proof_failed", **body})
+        return exit_code
+    for fault in report.faults[:SHOWN_FAULTS]:
+        say(f"  [{fault.code}] {printable(fault.message)}")
+    if report.fault_count > SHOWN_FAULTS:
+        say(f"  … and {report.fault_count - SHOWN_FAULTS} more (--json shows up to {len(report.faults)})")
+    if report.ok:
+        verdict_line(
+            "sound", f"{report.entries} entries, {report.contents} contents, root {report.root.hex()}", exit_code
+        )
+    else:
+        verdict_line("damaged", f"{report.fault_count} faults among {report.entries} entries", exit_code)
+    return exit_code
+
+
+@log.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@home_option
+@json_option
+def export(folder: str, home: str | None, as_json: bool) -> int:
+    """Write the log as static files (C2SP tlog-tiles) to DIR, for any web server or object store.
+
+    Run it again to bring DIR up to date: full tiles never change and are not written twice.
+    """
+    from web.cli.export import export_log
+    from web.cli.local import open_local
+
+    with open_local(settings_from(home=home)) as local, progress("tiles") as advance:
+        size, written = export_log(local.log, Path(folder), advance)
+    if as_json:
+        emit_json({"verdict": "exported", "folder": folder, "size": size, "files_written": written})
+    else:
+        verdict_line("exported", f"{size} entries to {folder}, {written} files written", Exit.OK)
+    return Exit.OK

@@ -1,0 +1,94 @@
+"""`rail verify`: a text against a log, or a receipt against a log's key."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from web.cli.inputs import decode, read_bytes, read_file
+from web.cli.options import engine_options, home_option, json_option, option
+from web.cli.output import CommandError
+
+INPUT_BYTES_MAX = 24 << 20  # the largest receipt; texts have their own, smaller limit
+
+
+@click.command()
+@click.argument("subject", metavar="TEXT|FILE|RECEIPT|-")
+@option("--log-key", metavar="VKEY", help="Key of the log to trust. [default: the key of the log in --home]")
+@option("--text", metavar="FILE", type=click.Path(), help="Compare this text with the output in the receipt.")
+@option("--replay", is_flag=True, help="Run the generation in the receipt again and compare every bit.")
+@option("--url", metavar="URL", help="Ask this service about the text instead of the log in --home.")
+@engine_options
+@home_option
+@json_option
+def verify(
+    subject: str,
+    log_key: str | None,
+    text: str | None,
+    replay: bool,
+    url: str | None,
+    model: str | None,
+    threads: int | None,
+    kernels: str | None,
+    home: str | None,
+    as_json: bool,
+) -> int:
+    """Find out whether a text came from a registered run, or check a receipt.
+
+    The argument is a file, a text, or - for standard input. A receipt is recognised by its content and checked
+    offline: no database, no network, only the key of the log, which you must know from elsewhere.
+
+    \b
+    Examples:
+      rail verify story.txt                              against the log in --home
+      pbpaste | rail verify - --url https://rail.example against a service
+      rail verify receipt.json --log-key "$KEY"          offline
+      rail verify receipt.json --text story.txt          and does it prove this text?
+      rail verify receipt.json --replay                  and does the model really say that?
+    """
+    data, name = _read(subject)
+    if looks_like_receipt(data):
+        from web.cli.verify_receipt import verify_receipt
+
+        options = {"model": model, "threads": threads, "kernels": kernels}
+        return verify_receipt(data, log_key, home, Path(text) if text else None, options if replay else None, as_json)
+    if text or replay:
+        flag = "--text" if text else "--replay"
+        raise CommandError(
+            "not_a_receipt", f"{name} is not a receipt, and {flag} needs one", "`rail generate` writes one"
+        )
+    from web.cli.verify_text import verify_given_text
+
+    return verify_given_text(decode(data, name), name, url, home, as_json)
+
+
+def looks_like_receipt(data: bytes) -> bool:
+    """Whether these bytes are meant as a receipt, even a damaged one.
+
+    A receipt is a JSON object of named parts. Several of these names and one of its braces are still there if any
+    single place was altered, so that such a file is refused as a receipt and not looked up as a text.
+    """
+    trimmed = data.strip()
+    braces = trimmed[:1] == b"{" or trimmed[-1:] == b"}"
+    names = (b'"rail-receipt/', b'"entry"', b'"operator"', b'"checkpoint"', b'"opening"', b'"statement"', b'"proof"')
+    return braces and sum(name in data for name in names) >= 4
+
+
+def _read(subject: str) -> tuple[bytes, str]:
+    """The bytes to check and what to call them."""
+    if subject == "-":
+        return read_bytes(sys.stdin.buffer, "standard input", INPUT_BYTES_MAX), "standard input"
+    path = Path(subject)
+    if _is_file(path):
+        return read_file(path, INPUT_BYTES_MAX), subject
+    if path.suffix and path.stem and not any(char.isspace() for char in subject):
+        raise CommandError("no_such_file", f"there is no file {subject}", "to check these very words, pipe them to -")
+    return os.fsencode(subject), "the text"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # Too long for a name, or with a NUL: a text.
+        return False

@@ -1,0 +1,162 @@
+"""Checks a receipt offline: signatures, proofs, openings, and on request the text and the run itself."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ledger.errors import LedgerError
+from ledger.keys import VerifyKey
+from ledger.receipt import CheckedReceipt, Receipt, check_receipt
+from ledger.statement import GenerationStatement
+from web.cli.inputs import decode, read_file
+from web.cli.output import CommandError, Exit, emit_json, fact, verdict_line
+from web.cli.trust import trusted_log_key
+
+if TYPE_CHECKING:
+    from inference.replay import ReplayResult
+
+TEXT_BYTES_MAX = 4 << 20  # the largest output that a log keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict on one question about the receipt."""
+
+    word: str
+    sentence: str
+    exit_code: Exit
+    detail: dict[str, Any]
+
+
+def verify_receipt(
+    data: bytes, log_key: str | None, home: str | None, text: Path | None, replay: dict[str, Any] | None, as_json: bool
+) -> int:
+    """Check the receipt, then the text and the replay if asked. Raises CommandError (exit code 3) if it is refused."""
+    key, trust = trusted_log_key(log_key, home)
+    try:
+        checked = check_receipt(Receipt.from_json(data), key)
+    except LedgerError as error:
+        raise CommandError(
+            error.code,
+            f"the receipt is refused: {error}",
+            "a receipt proves nothing once any part of it has changed; fetch it again from the log",
+            Exit.PROOF_FAILED,
+        ) from error
+    outcomes = {"proof": _proof(checked)}
+    if text is not None:
+        outcomes["text"] = _compare(checked, text)
+    if replay is not None:
+        outcomes["replay"] = _replay(checked, replay)
+    worst = Exit.worst(outcome.exit_code for outcome in outcomes.values())
+    if as_json:
+        emit_json(_to_json(checked, key, trust, outcomes, worst))
+    else:
+        _print_facts(checked, trust)
+        for outcome in outcomes.values():
+            verdict_line(outcome.word, outcome.sentence, outcome.exit_code)
+    return worst
+
+
+def _proof(checked: CheckedReceipt) -> Outcome:
+    sentence = f"entry {checked.index} is in the log {checked.origin}, signed by {checked.operator.name!r}, unchanged"
+    return Outcome("proof holds", sentence, Exit.OK, {"verdict": "match"})
+
+
+def _compare(checked: CheckedReceipt, path: Path) -> Outcome:
+    """The text in the file against the output that the commitment opens to."""
+    if checked.opened is None or checked.opened.output is None:
+        return Outcome(
+            "text not checked",
+            "this receipt does not carry the output, so no text can be compared with it",
+            Exit.UNCHECKED,
+            {"verdict": "unchecked", "reason": "no_opening"},
+        )
+    from ledger.index.normalise import normalise
+
+    data, output = read_file(path, TEXT_BYTES_MAX), checked.opened.output.bytes
+    if data == output:
+        return Outcome(
+            "text matches", f"{path} is the output, byte for byte", Exit.OK, {"verdict": "exact", "layer": "raw"}
+        )
+    given, logged = decode(data, str(path)), output.decode("utf-8", errors="replace")
+    if normalise(given) == normalise(logged):
+        sentence = f"{path} is the output, apart from spacing, quotes and invisible characters"
+        return Outcome("text matches", sentence, Exit.OK, {"verdict": "exact", "layer": "normalised"})
+    sentence = f"{path} is not the output of this run; for parts of a text use `rail verify {path}`"
+    return Outcome("text differs", sentence, Exit.NO_MATCH, {"verdict": "none"})
+
+
+def _replay(checked: CheckedReceipt, options: dict[str, Any]) -> Outcome:
+    """One teacher-forced pass on this machine."""
+    from inference.engine import Engine
+    from inference.modelfile import ModelFile
+    from web.cli.options import settings_from
+    from web.opened import opened_transcript
+
+    transcript = opened_transcript(checked)
+    if transcript is None:
+        return _not_replayed(
+            "no_opening", "this receipt does not carry prompt and output, so the run cannot be repeated"
+        )
+    settings = settings_from(**options)
+    with ModelFile.open(settings.model) as model:
+        if model.root != transcript.model_root:
+            sentence = f"the run was made by model {transcript.model_root.hex()}, but {settings.model} is another one"
+            return _not_replayed("other_model", sentence)
+        engine = Engine(model, threads=settings.threads, kernels=settings.kernels)
+        started = time.monotonic()
+        result: ReplayResult = engine.replay(transcript)
+        seconds = time.monotonic() - started
+        detail = {
+            "verdict": result.verdict,
+            "tokens": result.tokens,
+            "first_difference": result.first_difference,
+            "reason": result.reason,
+            "kernels": engine.kernels,
+            "threads": engine.threads,
+            "seconds": round(seconds, 3),
+        }
+    how = f"{engine.kernels} kernels, {engine.threads} thread{'s' if engine.threads > 1 else ''}, {seconds:.2f} s"
+    if result.verdict == "match":
+        return Outcome("replay matches", f"{result.tokens} tokens, the same bits ({how})", Exit.OK, detail)
+    place = "after the last token" if result.first_difference is None else f"at output token {result.first_difference}"
+    return Outcome("replay differs", f"first difference {place}: {result.reason} ({how})", Exit.NO_MATCH, detail)
+
+
+def _not_replayed(reason: str, sentence: str) -> Outcome:
+    return Outcome("not replayed", sentence, Exit.UNCHECKED, {"verdict": "unchecked", "reason": reason})
+
+
+def _to_json(
+    checked: CheckedReceipt, key: VerifyKey, trust: str, outcomes: dict[str, Outcome], worst: Exit
+) -> dict[str, Any]:
+    from web.present import rfc3339, statement_json
+
+    verdict = {Exit.OK: "match", Exit.NO_MATCH: "no_match"}.get(worst, "unchecked")
+    return {
+        "verdict": verdict,
+        "record_id": checked.index,
+        "leaf_hash": checked.leaf_hash.hex(),
+        "time": rfc3339(checked.statement.payload.time),
+        "operator": {"id": checked.statement.operator.hex(), "name": checked.operator.name},
+        "statement": statement_json(checked.statement.payload),
+        "log": {"origin": checked.origin, "size": checked.size, "vkey": key.vkey, "trusted_because": trust},
+        **{name: outcome.detail for name, outcome in outcomes.items()},
+    }
+
+
+def _print_facts(checked: CheckedReceipt, trust: str) -> None:
+    from web.present import rfc3339
+
+    payload = checked.statement.payload
+    fact("record", f"{checked.index} of {checked.size} in {checked.origin} (key {trust})")
+    fact("leaf hash", checked.leaf_hash.hex())
+    fact("operator", f"{checked.operator.name} ({checked.statement.operator.hex()[:16]}…)")
+    fact("time", f"{rfc3339(payload.time)}, by the operator's clock")
+    if isinstance(payload, GenerationStatement):
+        fact("model root", payload.model_root.hex())
+        fact("run", f"{payload.prompt_tokens} + {payload.output_tokens} tokens, seed {payload.sampling.seed}")
+    if checked.opened is not None and checked.opened.output is not None:
+        text = " ".join(checked.opened.output.bytes.decode("utf-8", errors="replace").split())
+        fact("output", text if len(text) <= 72 else text[:72] + "…")

@@ -1,0 +1,99 @@
+"""Looks a text up: in the log of the home folder, or at a service."""
+
+from typing import Any
+
+from web.cli.local import open_local
+from web.cli.options import settings_from
+from web.cli.output import CommandError, Exit, emit_json, fact, printable, say, verdict_line
+
+SHOWN_SPANS = 10
+SHOWN_CHARS = 100
+SENTENCES = {
+    "exact": "the whole text is the output of a registered run",
+    "excerpt": "parts of the text are the output of registered runs",
+    "edited": "the text is an edited copy of a registered run's output",
+    "reworded": "the text resembles the output of a registered run",
+    "none": "no registered match in this log; this says nothing about who wrote the text",
+}
+
+
+def verify_given_text(text: str, name: str, url: str | None, home: str | None, as_json: bool) -> int:
+    """Print the verdict on `text`. Exit code 0 for a match, 1 for none, 2 if it could not be checked."""
+    if not text:
+        raise CommandError("empty_text", f"{name} is empty", "give some words to look up")
+    verdict = _ask(text, name, url) if url else _look_up(text, name, home)
+    word = str(verdict["verdict"])
+    exit_code = Exit.NO_MATCH if word == "none" else Exit.UNCHECKED if word == "unchecked" else Exit.OK
+    if as_json:
+        emit_json(verdict)
+        return exit_code
+    sentence = SENTENCES.get(word) or str(verdict.get("reason") or "the text could not be checked")
+    verdict_line(word, sentence, exit_code)
+    _print_evidence(verdict, text)
+    return exit_code
+
+
+def _look_up(text: str, name: str, home: str | None) -> dict[str, Any]:
+    from web.verification import verify_text
+
+    settings = settings_from(home=home)
+    _check_size(text, name, settings.max_text_bytes)
+    with open_local(settings) as local:
+        return verify_text(local, text)
+
+
+def _ask(text: str, name: str, url: str) -> dict[str, Any]:
+    from web.client import RailClient
+
+    _check_size(text, name, settings_from().max_text_bytes)
+    with RailClient(url) as client:
+        verdict = client.post_json("/api/verify", {"text": text})
+    if not isinstance(verdict.get("verdict"), str):
+        raise CommandError("bad_answer", f"{url} did not answer with a verdict")
+    return verdict
+
+
+def _check_size(text: str, name: str, limit: int) -> None:
+    size = len(text.encode())
+    if size > limit:
+        raise CommandError(
+            "text_too_large",
+            f"{name} has {size} bytes of UTF-8; at most {limit} are checked at once",
+            "check a shorter part of it, or raise RAIL_MAX_TEXT_BYTES",
+        )
+
+
+def _print_evidence(verdict: dict[str, Any], text: str) -> None:
+    """Each line of evidence on its own: share, spans, records, and up to where the log was searched."""
+    if verdict["verdict"] not in ("none", "unchecked"):
+        fact(
+            "covered",
+            f"{verdict['matched_permille'] / 10:.1f} % of the text, longest run {verdict['longest_run_words']} words",
+        )
+    spans = verdict.get("spans") or []
+    for span in spans[:SHOWN_SPANS]:
+        part = " ".join(text[span["start"] : span["end"]].split())
+        part = part if len(part) <= SHOWN_CHARS else part[: SHOWN_CHARS - 1] + "…"
+        note = "  (was in the prompt)" if span.get("subtracted") else ""
+        fact("span", f"characters {span['start']}-{span['end']} = record {span['record_id']}: “{part}”{note}")
+    if len(spans) > SHOWN_SPANS:
+        say(f"  … and {len(spans) - SHOWN_SPANS} more spans (--json shows all)")
+    for record in verdict.get("records") or []:
+        _print_record(record)
+    log = verdict.get("log")
+    if isinstance(log, dict):
+        fact("log", f"{log.get('origin')}, {log.get('size')} entries, {log.get('time')}")
+
+
+def _print_record(record: dict[str, Any]) -> None:
+    operator = (record.get("operator") or {}).get("name") or "an unnamed operator"
+    model = record.get("model") or {}
+    root = str(model.get("root") or "")[:16]
+    fact("record", f"{record['record_id']}, first registered {record.get('time')} by {operator}")
+    fact("model", f"{model.get('name')} ({root}…)")
+    replays = [str(replay.get("verdict")) for replay in record.get("replays") or []]
+    fact("replays", ", ".join(replays) if replays else "none published yet")
+    echo = record.get("echo_permille")
+    if echo:
+        fact("echo", f"{echo / 10:.1f} % of that output was already in its prompt")
+    say(f"  leaf hash   {printable(str(record.get('leaf_hash')))}")
