@@ -9,6 +9,7 @@ from math import ceil, exp, lgamma, log
 
 TAIL = 0.05  # 1 - confidence
 PRECISION = 1_000_000  # bounds are rounded up to whole millionths
+ROUNDING = 0.001  # of a millionth, so that 0.95 with the error of the arithmetic stays 0.95
 
 
 def upper_bound_95(replayed: int, bad: int) -> float:
@@ -20,19 +21,18 @@ def upper_bound_95(replayed: int, bad: int) -> float:
         raise ValueError(f"{bad} bad runs among {replayed}")
     if bad == replayed:
         return 1.0
+    choose = [lgamma(replayed + 1) - lgamma(i + 1) - lgamma(replayed - i + 1) for i in range(bad + 1)]
     low, high = 0.0, 1.0
-    for _ in range(60):
+    for _ in range(40):
         middle = (low + high) / 2
-        if _binomial_tail(replayed, bad, middle) > TAIL:
+        if _binomial_tail(replayed, choose, middle) > TAIL:
             low = middle
         else:
             high = middle
-    return min(ceil(high * PRECISION), PRECISION) / PRECISION
+    return min(ceil(high * PRECISION - ROUNDING), PRECISION) / PRECISION
 
 
-def _binomial_tail(n: int, k: int, p: float) -> float:
-    """P(X <= k) for X ~ Binomial(n, p), 0 < p < 1, summed in logarithms so that no term overflows."""
-    terms = (
-        lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) + i * log(p) + (n - i) * log(1 - p) for i in range(k + 1)
-    )
-    return sum(exp(term) for term in terms)
+def _binomial_tail(n: int, choose: list[float], p: float) -> float:
+    """P(X < len(choose)) for X ~ Binomial(n, p), 0 < p < 1, summed in logarithms so that no term overflows."""
+    yes, no = log(p), log(1 - p)
+    return sum(exp(ways + i * yes + (n - i) * no) for i, ways in enumerate(choose))
