@@ -96,6 +96,8 @@ def _parse_url(url: str) -> URL:
         raise StoreError("bad_database_url", f"a log lives in sqlite or postgresql, not in {backend!r}")
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreError("bad_database_url", "a log needs a file to be durable: sqlite:///PATH")
+    if backend == "sqlite" and "?" in url:
+        raise StoreError("bad_database_url", "a SQLite URL takes no options; a path must not contain '?'")
     return parsed
 
 

@@ -116,7 +116,7 @@ class LogReader:
     def entry(self, index: int) -> Entry:
         """NotFound `entry_missing`."""
         with self._database.read() as connection:
-            row = store.entry_at(connection, index) if 0 <= index <= merkle.SIZE_MAX else None
+            row = store.entry_at(connection, index)
             if row is None:
                 raise NotFound("entry_missing", f"the log has no entry {index}")
             return self._entry(connection, row)
@@ -246,6 +246,12 @@ class LogReader:
         """The first LIST_MAX verdicts about an entry."""
         with self._database.read() as connection:
             rows = store.entries_about(connection, index, ReplayStatement.type, LIST_MAX)
+            return [_with_payload(self._entry(connection, row), ReplayStatement) for row in rows]
+
+    def latest_replays(self, limit: int) -> list[tuple[Entry, ReplayStatement]]:
+        """The last verdicts about any entry, newest first; at most LIST_MAX."""
+        with self._database.read() as connection:
+            rows = store.latest_of_kind(connection, ReplayStatement.type, min(limit, LIST_MAX))
             return [_with_payload(self._entry(connection, row), ReplayStatement) for row in rows]
 
     def next_counter(self, identifier: bytes) -> int:

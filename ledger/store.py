@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, delete, func, insert, inspect, select, update
 
 from ledger.errors import LogConflict, NotFound, StoreError
-from ledger.merkle import node_hash, stored_hash_position
+from ledger.merkle import SIZE_MAX, node_hash, stored_hash_position
 from ledger.tables import SCHEMA_VERSION, checkpoint, contents, entries, log, metadata, models, nodes, operators
 
 TILE_BITS = 8
@@ -46,6 +46,11 @@ class Identity:
 
     origin: str
     vkey: str
+
+
+def is_leaf_index(number: int) -> bool:
+    """Whether a database can hold it as a leaf index: neither does with larger numbers than 64 bits."""
+    return 0 <= number <= SIZE_MAX
 
 
 # The log as a whole
@@ -105,6 +110,8 @@ def insert_entries(connection: Connection, rows: Sequence[EntryRow]) -> None:
 
 
 def entry_at(connection: Connection, leaf_index: int) -> EntryRow | None:
+    if not is_leaf_index(leaf_index):
+        return None
     row = connection.execute(select(entries).where(entries.c.leaf_index == leaf_index)).one_or_none()
     return _entry(row) if row is not None else None
 
@@ -135,8 +142,16 @@ def entries_of_kind(connection: Connection, kind: str, limit: int, start: int = 
     return [_entry(row) for row in connection.execute(query.order_by(entries.c.leaf_index).limit(limit))]
 
 
+def latest_of_kind(connection: Connection, kind: str, limit: int) -> list[EntryRow]:
+    """The last `limit` entries of a kind other than `generation`, newest first."""
+    query = select(entries).where(entries.c.kind == kind).order_by(entries.c.leaf_index.desc())
+    return [_entry(row) for row in connection.execute(query.limit(limit))]
+
+
 def entries_about(connection: Connection, subject_index: int, kind: str, limit: int) -> list[EntryRow]:
     """The first `limit` statements of a kind about one entry, in order."""
+    if not is_leaf_index(subject_index):
+        return []
     query = select(entries).where(entries.c.subject_index == subject_index, entries.c.kind == kind)
     return [_entry(row) for row in connection.execute(query.order_by(entries.c.leaf_index).limit(limit))]
 
@@ -284,6 +299,8 @@ def insert_contents(connection: Connection, rows: Sequence[tuple[int, str | None
 
 def content_at(connection: Connection, leaf_index: int) -> tuple[str, bytes] | None:
     """(visibility, body)."""
+    if not is_leaf_index(leaf_index):
+        return None
     query = select(contents.c.visibility, contents.c.body).where(contents.c.leaf_index == leaf_index)
     row = connection.execute(query).one_or_none()
     return (row.visibility, bytes(row.body)) if row is not None else None
