@@ -4,6 +4,7 @@ The path holds a digest of all files, so browsers may keep them for ever, and mo
 relative path always come from one version.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +17,7 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 DIGEST_CHARS = 16
+_IMPORT = re.compile(rb'^import [^;]* from "\./([a-z]+\.js)";', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class Assets:
         if name not in self.files:
             raise KeyError(name)
         return f"/assets/{self.digest}/{name}"
+
+    def modules(self, name: str) -> list[str]:
+        """The modules that a script imports, directly or not, so that a page can ask for all at once."""
+        found: list[str] = []
+        waiting = [name]
+        while waiting:
+            for match in _IMPORT.finditer(self.files[waiting.pop()].body):
+                module = match[1].decode("ascii")
+                if module not in found:
+                    found.append(module)
+                    waiting.append(module)
+        return sorted(found)
 
 
 def load_assets(folder: Path = STATIC) -> Assets:

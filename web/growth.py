@@ -48,14 +48,14 @@ def growth(log: Log, size: int) -> list[Point]:
     return points
 
 
-def curve(points: list[Point]) -> Curve | None:
-    """The points as a staircase; None when they span no time."""
-    if len(points) < 2 or points[0].seconds == points[-1].seconds:
+def curve(points: list[Point], now: int) -> Curve | None:
+    """The points as a staircase that ends at Unix time `now`; None when they span no time."""
+    if not points or now <= points[0].seconds:
         return None
-    first, last = points[0], points[-1]
+    first, last = points[0], Point(max(now, points[-1].seconds), points[-1].size)
     span = last.seconds - first.seconds
     places = [
         (WIDTH * (p.seconds - first.seconds) // span, HEIGHT - (HEIGHT - 4) * p.size // last.size) for p in points
     ]
-    line = f"M{places[0][0]} {places[0][1]}" + "".join(f"H{x}V{y}" for x, y in places[1:])
+    line = f"M{places[0][0]} {places[0][1]}" + "".join(f"H{x}V{y}" for x, y in places[1:]) + f"H{WIDTH}"
     return Curve(first, last, line, f"{line}V{HEIGHT}H0Z")

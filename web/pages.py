@@ -1,6 +1,8 @@
 """The pages for readers, and their JSON twins. Each view asks the services once and renders; whatever a reader should
 not have to believe is checked again in the reader's browser, by static/*.js."""
 
+import time
+
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request
 from flask.json import jsonify
 from werkzeug.wrappers import Response as BaseResponse
@@ -36,6 +38,7 @@ POLICY = "; ".join(
 blueprint = Blueprint("pages", __name__, template_folder="templates")
 assets = load_assets()
 blueprint.add_app_template_global(assets.url, "asset")
+blueprint.add_app_template_global(assets.modules, "modules")
 for _name, _filter in FILTERS.items():
     blueprint.add_app_template_filter(_filter, _name)
 
@@ -127,9 +130,8 @@ def log() -> Response:
     state = log_state(services)
     size = services.log.size()
     recent = newest(services, size, RECENT_RECORDS)
-    return _page(
-        "log.html", "/log", twin="/log.json", log=state, recent=recent, curve=curve(growth(services.log, size))
-    )
+    drawn = curve(growth(services.log, size), int(time.time()))
+    return _page("log.html", "/log", twin="/log.json", log=state, recent=recent, curve=drawn)
 
 
 @blueprint.get("/log.json")

@@ -37,7 +37,7 @@ async function generate() {
   try {
     const response = await post("/v1/completions", body(prompt), running.signal);
     for await (const data of events(response)) {
-      if (data === "[DONE]") break;
+      if (data === "[DONE]") continue;
       const chunk = JSON.parse(data);
       if (chunk.error) throw new ServiceError(chunk.error.code, chunk.error.message);
       written.append(chunk.choices?.[0]?.text ?? "");

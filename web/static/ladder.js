@@ -21,7 +21,7 @@ export function ladder(fold, original, expected) {
   });
   const holds = equal(fold.root, expected);
   const reached = node(holds ? "root, equal to the checkpoint’s" : "not the checkpoint’s root", fold.root, `own whole${holds ? "" : " bad"}`, !holds);
-  const wanted = holds ? null : h("div", { class: "rung" }, node("root in the checkpoint", expected, "whole"));
+  const wanted = holds ? [] : [h("div", { class: "differs" }, "≠"), h("div", { class: "rung" }, node("root in the checkpoint", expected, "whole"))];
   return h("div", { class: "ladder" }, rungs, h("div", { class: "rung" }, reached), wanted);
 }
 

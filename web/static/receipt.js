@@ -106,8 +106,8 @@ async function registrationCheck(registration, receipt) {
 function inclusionCheck(claim, fold, head) {
   if (fold.fault) return { claim, passed: false, why: sentence(fold.fault) };
   const passed = equal(fold.root, head.root);
-  const levels = fold.steps.length === 1 ? "1 hash" : `${fold.steps.length} hashes`;
-  return { claim, passed, why: passed ? `${levels} lead from it to the checkpoint’s root.` : "The hashes lead to another root than the checkpoint’s." };
+  const levels = fold.steps.length === 1 ? "1 hash leads" : `${fold.steps.length} hashes lead`;
+  return { claim, passed, why: passed ? `${levels} from it to the checkpoint’s root.` : "The hashes lead to another root than the checkpoint’s." };
 }
 
 async function checkpointCheck(note, vkey) {

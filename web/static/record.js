@@ -57,10 +57,10 @@ function show(result, original, change = null) {
       : state("good", `All ${result.checks.length} checks passed`);
   outcome.replaceChildren(
     h("p", { "data-proof": failed.length > 0 ? "refused" : open.length > 0 ? "open" : "verified" }, headline),
-    change ? flippedByte(result.statement, change) : "",
-    h("ul", { class: "checks" }, result.checks.map(line)),
   );
   detail.replaceChildren(
+    change ? flippedByte(result.statement, change) : "",
+    h("ul", { class: "checks" }, result.checks.map(line)),
     h("h3", {}, `From entry ${number(result.index)} to the root of ${number(result.size)} entries`),
     hint("Each pair is hashed together as SHA-256(01 ‖ left ‖ right). Only the hashes “from the proof” come from the server."),
     result.fold ? ladder(result.fold, original.fold, result.expected) : "",

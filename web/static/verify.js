@@ -9,7 +9,8 @@ const form = document.getElementById("verify");
 const field = document.getElementById("text");
 const button = document.getElementById("check");
 const progress = document.getElementById("progress");
-const result = document.getElementById("result");
+const answer = document.getElementById("verdict");
+const details = document.getElementById("evidence");
 
 /** The result states: kind of icon and colour, and the words that name them. */
 const STATES = {
@@ -35,14 +36,13 @@ async function verify(text) {
 
 function show(text, verdict) {
   const found = verdict.records.length > 0;
-  result.replaceChildren(
-    headline(verdict),
+  answer.replaceChildren(headline(verdict));
+  details.replaceChildren(
     found ? highlighted(text, verdict) : "",
     ...verdict.records.map((record, rank) => evidence(record, verdict, rank)),
     found ? meaning(text, verdict) : "",
   );
-  result.hidden = false;
-  result.scrollIntoView({ block: "nearest" });
+  answer.scrollIntoView({ block: "nearest" });
 }
 
 function headline(verdict) {
@@ -66,7 +66,7 @@ const HEADLINES = {
   excerpt: (verdict, best) => [
     h("h2", {}, `${plural(verdict.longest_run_words, "word")} in a row come from ${runs(verdict)}`),
     h("p", {}, `The marked passages below are word for word what the run put out. The rest of your text was not found.`),
-    best.echo_permille > 0 ? h("p", {}, "Passages that the run’s prompt already contained are not counted.") : "",
+    verdict.spans.some((span) => span.subtracted) ? h("p", {}, "Passages that the run’s own prompt already contained are not counted.") : "",
   ],
   none: (verdict) => [
     h("h2", {}, "No logged run put out this text"),
@@ -125,7 +125,7 @@ function evidence(record, verdict, rank) {
       record.model ? ["Model", h("a", { href: `/models/${record.model.root}` }, record.model.name ?? "not registered here"), hint("root ", hash(record.model.root))] : null,
       ["Replay", ...replays(record)],
       ["Witnesses", "none: only the log’s own key vouches for it"],
-      ["In the log", h("a", { href: "/log" }, verdict.log.origin), hint(`entry ${record.record_id} of ${number(verdict.log.size)}, leaf hash `, hash(record.leaf_hash))],
+      ["In the log", h("a", { href: "/log" }, verdict.log.origin), hint(`leaf ${record.record_id} of a tree of ${number(verdict.log.size)}, leaf hash `, hash(record.leaf_hash))],
     ),
   );
 }
@@ -147,8 +147,8 @@ function meaning(text, verdict) {
     h("h2", {}, "Check this yourself"),
     h("ol", { class: "steps" },
       h("li", {}, h("a", { href: `/records/${best.record_id}#proof` }, `Open record ${best.record_id}`), ": your browser checks that it is in the log."),
-      h("li", {}, "Download the ", h("a", { href: best.receipt_url, download: file }, "receipt"), " and check it without this server: ", hash(`rail verify ${file} --text FILE`)),
-      h("li", {}, "Run the model again: ", hash(`rail audit ${location.origin}`)),
+      h("li", {}, "Download the ", h("a", { href: best.receipt_url, download: file }, "receipt"), " and check it without this server: ", command(`rail verify ${file} --text FILE`)),
+      h("li", {}, "Run the model again: ", command(`rail audit ${location.origin}`)),
     ),
     h("div", { class: "actions" }, h("button", { type: "button", on: { click: (event) => download(text, verdict, event.target) } }, "Download the evidence")),
     h("div", { class: "notice" }, h("p", {}, "A match says that a run put out these words at that time. It does not say who wrote them first, ",
@@ -174,6 +174,7 @@ async function download(text, verdict, pressed) {
   }
 }
 
+const command = (text) => h("code", { class: "command" }, text);
 const nameOf = (operator) => operator.name ?? `operator ${operator.id.slice(0, 12)}…`;
 const spoken = (time) => time.replace("T", " at ").replace("Z", " UTC");
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
