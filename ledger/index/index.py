@@ -1,0 +1,190 @@
+"""The content index: kept up with a log, asked about pasted texts. What others use. SPEC.md sections 6 and 7."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final, Protocol
+
+from sqlalchemy import Engine
+
+from ledger.errors import ParseError, StoreError
+from ledger.index import store
+from ledger.index.echo import echo_of
+from ledger.index.judge import judge, too_short, unchecked
+from ledger.index.rules import (
+    CHECKED_WEIGHT_MAX,
+    EXACT_RECORDS_MAX,
+    POSTINGS_MAX,
+    POSTINGS_PER_HASH_MAX,
+    RULES_WITH_DATA,
+    RUN_WEIGHT_MIN,
+    TEXT_BYTES_MAX,
+)
+from ledger.index.search import Output, find_exact, find_excerpts
+from ledger.index.text import Text
+from ledger.index.verdict import Verdict
+from ledger.index.winnow import edges_of
+
+BATCH_RECORDS: Final = 256  # of one transaction
+BATCH_CHARS: Final = 1_000_000
+_MATCHED: Final = ("public", "matchable")  # a private record is proved with its receipt, never found
+
+
+class RecordContent(Protocol):
+    """The part of `ledger.content.Content` that matching reads."""
+
+    @property
+    def prompt_text(self) -> str: ...
+    @property
+    def output_text(self) -> str: ...
+    @property
+    def visibility(self) -> str: ...
+
+
+class ContentSource(Protocol):
+    """The part of `ledger.log.Log` that matching reads."""
+
+    def contents(self, after_index: int) -> Iterator[tuple[int, RecordContent]]:
+        """Contents of the records after one, ascending, as far as they are committed and not erased."""
+
+    def content(self, index: int) -> RecordContent | None:
+        """The content of one record; None: it has none, or no longer."""
+
+
+class ContentIndex:
+    """An index in the log's database. Several processes may use it at once; any method may raise StoreError."""
+
+    def __init__(self, engine: Engine, text_bytes_max: int = TEXT_BYTES_MAX) -> None:
+        """Makes the tables if they are not there."""
+        self._engine = engine
+        self._text_bytes_max = text_bytes_max
+        with store.writing_to(engine) as connection:
+            store.create_tables(connection, RULES_WITH_DATA)
+
+    def catch_up(self, source: ContentSource) -> int:
+        """Indexes the records that are not yet; returns how many this call added.
+
+        Batch by batch, each in one transaction with the cursor: a killed process loses at most its last batch, which
+        the next call reads again. Of two processes with the same batch one commits, the other reads on from there.
+        """
+        added = 0
+        while True:
+            with store.reading(self._engine) as connection:
+                state = store.read_state(connection)
+            if state.rules != RULES_WITH_DATA:
+                self._reset(state)
+                continue
+            batch = _read_batch(source, state.cursor)
+            done = batch.cursor == state.cursor
+            if done and state.complete:
+                return added
+            with store.writing_to(self._engine) as connection:
+                if store.replace_state(
+                    connection, state, replace(state, cursor=batch.cursor, complete=state.complete or done)
+                ):
+                    store.insert_records(connection, batch.records)
+                    added += len(batch.records)
+
+    def remove(self, record_id: int) -> None:
+        """Forgets a record. Call it after its content was erased, else the next rebuild finds it again."""
+        with store.writing_to(self._engine) as connection:
+            store.start_epoch(connection)  # a batch that another process read before the erasure is refused
+            store.delete_record(connection, record_id)
+
+    def rebuild(self, source: ContentSource) -> int:
+        """Drops all rows and indexes the log again. Meanwhile no verdict says `none`."""
+        while True:
+            with store.reading(self._engine) as connection:
+                state = store.read_state(connection)
+            if self._reset(state):
+                return self.catch_up(source)
+
+    def verify(self, text: str, source: ContentSource) -> Verdict:
+        """Whether records hold this text or runs of it. Bounded in time and memory for any text.
+
+        A text that cannot be checked is a verdict, `unchecked`; only a text that is none (lone surrogates) raises
+        ParseError `text_surrogate`.
+        """
+        with store.reading(self._engine) as connection:
+            state = store.read_state(connection)
+        pasted = None if self._too_long(text) else Text(text, CHECKED_WEIGHT_MAX)
+        if pasted is None:
+            reason = f"the text has more than {self._text_bytes_max} bytes; check it in parts"
+            return unchecked(text, "too_long", reason, state.cursor)
+        verdict = too_short(pasted, state.cursor) or self._look_up(pasted, source, state.cursor)
+        if verdict.verdict == "none" and not (state.complete and state.rules == RULES_WITH_DATA):
+            reason = "the index is being built and has not seen all records; try again later"
+            return unchecked(text, "index_incomplete", reason, state.cursor)
+        return verdict
+
+    def _look_up(self, pasted: Text, source: ContentSource, cursor: int) -> Verdict:
+        def load(record_id: int) -> Output | None:
+            try:
+                content = source.content(record_id)
+            except ParseError as error:  # the store's fault, not the pasted text's
+                raise StoreError("record_damaged", f"record {record_id} cannot be read: {error}") from error
+            if content is None or content.visibility not in _MATCHED:
+                return None
+            return Output(content.prompt_text, content.output_text)
+
+        hashes = sorted({pasted.shingles.hashes[number] for number in pasted.fingerprints})
+        limit = min(POSTINGS_PER_HASH_MAX, POSTINGS_MAX // max(1, len(hashes)))
+        with store.reading(self._engine) as connection:
+            twins = store.records_with_text(connection, pasted.raw_digest, pasted.normal_digest, EXACT_RECORDS_MAX)
+        evidence = find_exact(pasted, twins, load)
+        exact = bool(evidence.matches)
+        if not exact:
+            with store.reading(self._engine) as connection:
+                found = store.postings_of(connection, hashes, limit)
+            evidence = find_excerpts(pasted, found, load)
+        with store.reading(self._engine) as connection:
+            echoes = store.echoes_of(connection, [match.record_id for match in evidence.matches])
+        return judge(evidence, exact, echoes, cursor)
+
+    def _too_long(self, text: str) -> bool:
+        """Without encoding a text that is too long anyway."""
+        return len(text) > self._text_bytes_max or len(text.encode("utf-8", "replace")) > self._text_bytes_max
+
+    def _reset(self, state: store.State) -> bool:
+        """Empties the index; False if another process moved it."""
+        with store.writing_to(self._engine) as connection:
+            empty = store.State(RULES_WITH_DATA, -1, state.epoch + 1, complete=False)
+            if not store.replace_state(connection, state, empty):
+                return False
+            store.clear(connection)
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    records: list[store.RecordRows]
+    cursor: int  # the last record looked at, indexed or not
+
+
+def _read_batch(source: ContentSource, cursor: int) -> _Batch:
+    records: list[store.RecordRows] = []
+    last, chars = cursor, 0
+    for record_id, content in islice(source.contents(cursor), BATCH_RECORDS):
+        if content.visibility in _MATCHED and (rows := _rows_of(record_id, content)) is not None:
+            records.append(rows)
+        last = record_id
+        chars += len(content.output_text) + len(content.prompt_text)
+        if chars >= BATCH_CHARS:
+            break
+    return _Batch(records, last)
+
+
+def _rows_of(record_id: int, content: RecordContent) -> store.RecordRows | None:
+    """The index's rows of an output, or None for one too short to be found: its fingerprints would give it away."""
+    output = Text(content.output_text)
+    if output.units.totals[-1] < RUN_WEIGHT_MIN:
+        return None
+    ends = output.shingles.ends
+    fingerprints = {(output.shingles.hashes[i], edges_of(output.units, i, ends[i])) for i in output.fingerprints}
+    return store.RecordRows(
+        record_id=record_id,
+        raw_digest=output.raw_digest,
+        normal_digest=output.normal_digest,
+        echo_permille=echo_of(output, Text(content.prompt_text)),
+        fingerprints=tuple(sorted(fingerprints)),
+    )

@@ -1,0 +1,30 @@
+"""The numbers of `rail-match/1`. A change to one of them changes verdicts or index rows: give it a new version.
+
+Lengths are weights in quarter words, so that all scripts share one stream of units and one set of bounds: a word is 4,
+a character of a script written without spaces 2 (Han, kana) or 1 (Thai, Lao, Khmer, Burmese ...). SPEC.md section 2.
+"""
+
+import unicodedata
+from typing import Final
+
+RULES: Final = "rail-match/1"
+# Index rows depend on the Unicode data of the Python that made them: rows of other data are rebuilt, not mixed.
+RULES_WITH_DATA: Final = f"{RULES} unicode/{unicodedata.unidata_version}"
+
+WORD_WEIGHT: Final = 4
+WIDE_WEIGHT: Final = 2
+DENSE_WEIGHT: Final = 1
+
+SHINGLE_WEIGHT: Final = 5 * WORD_WEIGHT  # k = 5 words, 10 Han characters, 20 Thai letters
+WINDOW_SHINGLES: Final = 4  # w = 4: of 4 neighbouring shingles, at least one is kept
+RUN_WEIGHT_MIN: Final = 8 * WORD_WEIGHT  # t = k + w - 1 = 8 words: every shared run of this weight is found
+
+TEXT_BYTES_MAX: Final = 1_000_000  # of the pasted text's UTF-8; a longer one is not looked at
+CHECKED_WEIGHT_MAX: Final = 20_000 * WORD_WEIGHT  # of the pasted text, in the search for excerpts
+
+POSTINGS_PER_HASH_MAX: Final = 64  # earliest records first; more makes a phrase common, not telling
+POSTINGS_MAX: Final = 64_000  # read for one verdict
+CANDIDATES_MAX: Final = 48  # records whose text is loaded and compared for one verdict
+LOADED_CHARS_MAX: Final = 1_000_000  # code points of those records; the first record is always compared
+EXACT_RECORDS_MAX: Final = 16  # earliest records with the same text that a verdict names
+TWIN_RECORDS_MAX: Final = 8  # records are compared up to this number even if others cover the same words

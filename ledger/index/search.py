@@ -1,0 +1,115 @@
+"""The layers of one check: which records hold the pasted text or runs of it. No database. SPEC.md sections 4 and 5."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ledger.index.candidates import Candidates, hits_by_record
+from ledger.index.cover import split_run
+from ledger.index.echo import echoed_units
+from ledger.index.evidence import Evidence, Match
+from ledger.index.rules import CANDIDATES_MAX, LOADED_CHARS_MAX, RUN_WEIGHT_MIN, TWIN_RECORDS_MAX
+from ledger.index.runs import Run
+from ledger.index.store import Posting
+from ledger.index.text import Text
+from ledger.index.verdict import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a record offers for comparison."""
+
+    prompt_text: str
+    output_text: str
+
+
+# The output of a record that may be matched; None: erased or private by now.
+Load = Callable[[int], Output | None]
+
+
+def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
+    """The records among these whose output is the pasted text, as it is or in normal form."""
+    evidence = Evidence(pasted)
+    for record_id in record_ids:
+        output = load(record_id)
+        if output is None:
+            continue
+        record = Text(output.output_text)
+        if record.original == pasted.original:
+            layer: Layer = "raw"
+        elif record.normal == pasted.normal:
+            layer = "normalised"
+        else:
+            continue  # 64 bits of the digest agree by chance or by design; the texts do not
+        run = Run(0, len(pasted.units), 0)
+        kept, subtracted = split_run(record_id, run, echoed_units(pasted, Text(output.prompt_text)))
+        evidence.matches.append(Match(record_id, layer, record, kept, subtracted))
+    return evidence
+
+
+def find_excerpts(pasted: Text, found: Iterable[Posting], load: Load) -> Evidence:
+    """Runs of RUN_WEIGHT_MIN or more that records share with the text, given the postings of its fingerprints."""
+    evidence = Evidence(pasted)
+    hits = hits_by_record(pasted, found)
+    candidates = Candidates(hits, len(pasted.fingerprints))
+    budget = _Budget()
+    for record_id in candidates:
+        if not budget.allows():
+            evidence.capped = True
+            return evidence
+        match = _compare(pasted, record_id, load, budget)
+        if match is not None:
+            evidence.matches.append(match)
+            _mark_explained(candidates.explained, pasted, match)
+    for record_id in candidates.twins():
+        if len(evidence.matches) >= TWIN_RECORDS_MAX or not budget.allows():
+            break
+        match = _compare(pasted, record_id, load, budget)
+        if match is not None:
+            evidence.matches.append(match)
+    return evidence
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Bounds the work of one check."""
+
+    records: int = 0
+    chars: int = 0
+
+    def allows(self) -> bool:
+        return self.records < CANDIDATES_MAX and self.chars < LOADED_CHARS_MAX
+
+
+def _compare(pasted: Text, record_id: int, load: Load, budget: _Budget) -> Match | None:
+    """The record's runs, less what its prompt contained; a rest shorter than a run is no evidence and left out."""
+    output = load(record_id)
+    budget.records += 1
+    if output is None:
+        return None
+    budget.chars += len(output.output_text) + len(output.prompt_text)
+    record = Text(output.output_text)
+    runs = [run for run in pasted.automaton.runs(record.units.words) if _long(pasted, run.start, run.end)]
+    if not runs:
+        return None
+    echoed = echoed_units(pasted, Text(output.prompt_text))
+    match = Match(record_id, "excerpt", record, [], [])
+    for run in runs:
+        kept, subtracted = split_run(record_id, run, echoed)
+        match.kept.extend(piece for piece in kept if _long(pasted, piece.start, piece.end))
+        match.subtracted.extend(subtracted)
+    return match
+
+
+def _long(pasted: Text, start: int, end: int) -> bool:
+    return pasted.units.weight(start, end) >= RUN_WEIGHT_MIN
+
+
+def _mark_explained(explained: bytearray, pasted: Text, match: Match) -> None:
+    """Fingerprints inside the record's pieces that count need no other record."""
+    starts, ends = pasted.fingerprints, pasted.shingles.ends
+    for piece in match.kept:
+        for number in range(bisect_left(starts, piece.start), len(starts)):
+            if ends[starts[number]] > piece.end:
+                break
+            explained[number] = 1

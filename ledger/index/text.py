@@ -1,0 +1,73 @@
+"""One text as matching sees it: normal form, units, fingerprints, offsets; each computed when first asked for."""
+
+from functools import cached_property
+from hashlib import sha256
+
+from ledger.errors import ParseError
+from ledger.index.normalise import Trace, normalise
+from ledger.index.offsets import Utf16Offsets
+from ledger.index.runs import Automaton
+from ledger.index.units import Units, units_of
+from ledger.index.winnow import Shingles, shingles_of, winnow
+
+
+class Text:
+    """A text in its original form and what follows from it.
+
+    Raises ParseError `text_surrogate` for a text with lone surrogates: it has no UTF-8 form, so no digest either.
+    """
+
+    def __init__(self, original: str, weight_max: int | None = None) -> None:
+        """Units beyond the weight limit are left out of `units`, `shingles` and `fingerprints`, not of the digests."""
+        try:
+            self._raw = original.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ParseError(
+                "text_surrogate",
+                f"character {error.start} of the text is half of a surrogate pair; decode it as UTF-16 or UTF-8 first",
+            ) from None
+        self.original = original
+        self._weight_max = weight_max
+
+    @cached_property
+    def normal(self) -> str:
+        return normalise(self.original)
+
+    @cached_property
+    def units(self) -> Units:
+        return units_of(self.normal, self._weight_max)
+
+    @cached_property
+    def shingles(self) -> Shingles:
+        return shingles_of(self.units)
+
+    @cached_property
+    def fingerprints(self) -> list[int]:
+        """Which of the shingles are fingerprints, ascending."""
+        return winnow(self.shingles.hashes)
+
+    @cached_property
+    def automaton(self) -> Automaton:
+        return Automaton(self.units.words)
+
+    @cached_property
+    def trace(self) -> Trace:
+        return Trace(self.original)
+
+    @cached_property
+    def utf16(self) -> Utf16Offsets:
+        return Utf16Offsets(self.original)
+
+    @property
+    def raw_digest(self) -> int:
+        """First 64 bits, signed, of the SHA-256 of the UTF-8 bytes."""
+        return _digest(self._raw)
+
+    @property
+    def normal_digest(self) -> int:
+        """The same of the normal form."""
+        return _digest(self.normal.encode("utf-8"))
+
+
+def _digest(data: bytes) -> int:
+    return int.from_bytes(sha256(data).digest()[:8], "big", signed=True)
