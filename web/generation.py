@@ -173,6 +173,6 @@ def _statement(transcript: Transcript, content: Content, counter: int) -> Genera
         ),
         finish=transcript.finish_reason,
         echo_permille=echo_permille(content.prompt_text, content.output_text),
-        fingerprint_root=fingerprint_root(content.output_text),
+        fingerprint_root=fingerprint_root(content.output_text, content.output_salt),
         assurance="replayable",
     )
