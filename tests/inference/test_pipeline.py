@@ -1,0 +1,117 @@
+"""The converter as a whole: reproducible bytes, provenance, and its refusals."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from float_models import float_model, write_gguf, write_llama2c, write_llama2c_tokenizer
+from test_engine import finish
+from tiny_model import tiny_vocabulary
+
+from inference.convert.pipeline import CONVERTER, convert
+from inference.engine import Engine
+from inference.errors import ConversionError, ModelFileError, TokenizerError
+from inference.modelfile import ModelFile
+from inference.sampling import SamplingParams
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    write_llama2c(float_model(), tmp_path / "small.bin")
+    write_llama2c_tokenizer(tmp_path / "tok.bin")
+    (tmp_path / "tok.model").write_bytes(tiny_vocabulary())
+    write_gguf(float_model(), tmp_path / "small.gguf")
+    return tmp_path
+
+
+def test_separate_processes_in_other_folders_write_the_same_bytes(sources: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from inference.convert.pipeline import convert; convert(sys.argv[1], sys.argv[2], sys.argv[3])"
+    )
+    (tmp_path / "elsewhere").mkdir()
+    copy = tmp_path / "elsewhere" / "small.bin"
+    copy.write_bytes((sources / "small.bin").read_bytes())
+    for source, out in ((sources / "small.bin", "one.rail"), (copy, "two.rail")):
+        command = [sys.executable, "-c", script, str(source), str(tmp_path / out), str(sources / "tok.bin")]
+        subprocess.run(command, check=True)
+    assert (tmp_path / "one.rail").read_bytes() == (tmp_path / "two.rail").read_bytes()
+
+
+def test_provenance_names_sources_by_digest(sources: Path) -> None:
+    steps: list[str] = []
+    root = convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", progress=steps.append)
+    model = ModelFile.open(sources / "m.rail", expected_root=root)
+    assert model.provenance == {
+        "converter": CONVERTER,
+        "options": {"name": "small", "source_format": "llama2.c"},
+        "sources": {name: hashlib.sha256((sources / name).read_bytes()).digest() for name in ("small.bin", "tok.bin")},
+    }
+    assert model.config.name == "small"
+    assert len(steps) == 3
+    assert str(sources).encode() not in (sources / "m.rail").read_bytes()
+
+
+def test_converted_models_run_and_replay(sources: Path) -> None:
+    for source, tokenizer in (("small.bin", "tok.bin"), ("small.bin", "tok.model"), ("small.gguf", None)):
+        convert(sources / source, sources / "m.rail", tokenizer and sources / tokenizer)
+        engine = Engine(ModelFile.open(sources / "m.rail"), threads=1)
+        run, _ = finish(engine.generate(engine.encode_prompt("the"), SamplingParams(max_tokens=20)))
+        assert engine.replay(run).verdict == "match"
+
+
+def test_gguf_and_llama2c_give_the_same_integers(sources: Path) -> None:
+    convert(sources / "small.bin", sources / "a.rail", sources / "tok.bin")
+    convert(sources / "small.gguf", sources / "b.rail")
+    a, b = ModelFile.open(sources / "a.rail"), ModelFile.open(sources / "b.rail")
+    assert (a.config, a.exponents, a.tokenizer) == (b.config, b.exponents, b.tokenizer)
+    assert all(a.tensors[name].tobytes() == tensor.tobytes() for name, tensor in b.tensors.items())
+    assert a.root != b.root  # the provenance differs
+
+
+def test_name_is_an_option(sources: Path) -> None:
+    convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", name="another")
+    assert ModelFile.open(sources / "m.rail").config.name == "another"
+    odd = sources / "..名 字.v2.bin"
+    odd.write_bytes((sources / "small.bin").read_bytes())
+    convert(odd, sources / "m.rail", sources / "tok.bin")
+    assert ModelFile.open(sources / "m.rail").config.name == "v2"
+    with pytest.raises(ConversionError, match="name"):
+        convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", name="a/b")
+
+
+@pytest.mark.parametrize(
+    ("source", "tokenizer", "code"),
+    [
+        ("small.bin", None, "tokenizer_missing"),
+        ("small.gguf", "tok.bin", "tokenizer_twice"),
+        ("small.bin", "small.bin", "tokenizer_twice"),
+        ("tok.bin", "tok.model", "source_header"),
+        ("small.bin", "missing.model", "source_unreadable"),
+        ("missing.bin", "tok.model", "source_unreadable"),
+    ],
+)
+def test_sources_that_do_not_fit(source: str, tokenizer: str | None, code: str, sources: Path) -> None:
+    with pytest.raises(ConversionError) as caught:
+        convert(sources / source, sources / "m.rail", tokenizer and sources / tokenizer)
+    assert caught.value.code == code
+    assert not (sources / "m.rail").exists()
+
+
+def test_vocabulary_of_another_model_is_refused(sources: Path, shared_data: Path) -> None:
+    with pytest.raises(ConversionError) as caught:
+        convert(sources / "small.bin", sources / "m.rail", shared_data / "models" / "stories260K_tok512.model")
+    assert caught.value.code == "tokenizer_mismatch"
+
+
+def test_vocabulary_that_does_not_load_is_refused(sources: Path) -> None:
+    (sources / "bad.model").write_bytes(b"not a vocabulary")
+    with pytest.raises(TokenizerError):
+        convert(sources / "small.bin", sources / "m.rail", sources / "bad.model")
+
+
+def test_place_that_cannot_be_written_is_a_clear_error(sources: Path) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        convert(sources / "small.bin", sources / "missing" / "m.rail", sources / "tok.bin")
+    assert caught.value.code == "unwritable"
