@@ -1,0 +1,58 @@
+# `make demo` and `make test` need Python 3.11, gcc and make; everything else they install into .venv themselves.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RAIL   := $(BIN)/rail
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+SOURCES := $(filter-out native/_native.c native/tables.h,$(wildcard native/*.c native/*.h)) native/build.py native/tables.py
+
+.PHONY: demo serve test lint check bench model lock clean
+
+demo: $(VENV)/.installed
+	$(RAIL) demo
+
+serve: $(VENV)/.installed
+	$(RAIL) serve
+
+test: $(VENV)/.tests-installed
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+lint: $(VENV)/.tests-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.tests-installed
+	for script in tests/bench/bench_*.py; do $(BIN)/python $$script; done
+
+# Retrains the shipped model and converts it; needs the corpora (CORPORA=folder) and half an hour.
+CORPORA ?= ../shared/data/corpora
+model: $(VENV)/.installed
+	$(PIP) --requirement inference/training/requirements.txt
+	$(BIN)/python -m inference.training.train --corpora $(CORPORA) --out var/training --minutes 30
+	$(RAIL) convert var/training/model.bin inference/models/default.rail --tokenizer var/training/tokenizer.model
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml setup.py $(SOURCES)
+	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.tests-installed: $(VENV)/.installed requirements-test.lock
+	$(PIP) --require-hashes --requirement requirements-test.lock
+	touch $@
+
+# Rewrites the lock files from pyproject.toml: versions and hashes only.
+COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-options \
+	--no-header --annotation-style line pyproject.toml
+lock: $(VENV)/.tests-installed
+	$(PIP) pip-tools
+	$(COMPILE) --extra build --output-file requirements.lock
+	$(COMPILE) --extra build --extra test --constraint requirements.lock --output-file requirements-test.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info native/_native*.so native/_native.c native/tables.h artifacts
