@@ -8,31 +8,21 @@
          / \\     / \\       / \\     |     The left subtree of n leaves has the largest power of two below n.
         0   1   2   3     4   5    6     A lone node is promoted, never doubled.
 
-The hash of each *complete* subtree (c, d, e, a and the leaves above; not b, r) never changes once its last leaf is
-appended. These hashes are stored, numbered densely in the order in which they become known: leaf 0 is 0, leaf 1 is 1,
-c is 2, leaf 2 is 3 and so on (the numbering of Go's sumdb/tlog). The number is a good primary key: the hashes that any
-root or proof needs are found by arithmetic and read with one call.
+Roots and proofs are computed from stored hashes (see ledger.stored_hashes), which any source may hold.
 
 Specification: RFC 6962 section 2.1, RFC 9162 section 2.1.
 """
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Protocol
 
 from ledger.errors import ProofInvalid
+from ledger.stored_hashes import HashReader, hashes_completed_by, subtree_cover
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
 SIZE_MAX = (1 << 63) - 1
 PROOF_HASHES_MAX = 63
-
-
-class HashReader(Protocol):
-    """A source of stored hashes: a table, a dictionary, a set of tiles."""
-
-    def read_hashes(self, indexes: Sequence[int]) -> Sequence[bytes]:
-        """Return the hash stored at each index, in the order asked; raise if one is absent."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -51,43 +41,6 @@ def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
     for item in leaf_hashes:
         frontier.append(item)
     return frontier.root()
-
-
-# Stored hashes
-
-
-def stored_hash_index(level: int, number: int) -> int:
-    """Dense index of the complete subtree over leaves [number * 2**level, (number + 1) * 2**level).
-
-    That subtree is stored straight after its last leaf and the `level` smaller subtrees that end in the same leaf.
-    """
-    last_leaf = ((number + 1) << level) - 1
-    return stored_hash_count(last_leaf) + level
-
-
-def stored_hash_position(index: int) -> tuple[int, int]:
-    """Inverse of `stored_hash_index`: (level, number)."""
-    # stored_hash_count(n) lies in (2n - 64, 2n], so the leaf in question is close to index / 2.
-    leaf = index // 2
-    while (after := stored_hash_count(leaf + 1)) <= index:
-        leaf += 1
-    level = index - (after - _hashes_completed_by(leaf))
-    return level, leaf >> level
-
-
-def stored_hash_count(size: int) -> int:
-    """How many hashes are stored for a tree of `size` leaves: 2 * size minus the ones among the size's bits."""
-    return 2 * size - size.bit_count()
-
-
-def _hashes_completed_by(leaf: int) -> int:
-    """How many subtrees end with this leaf: itself, plus one for each trailing one bit of its index."""
-    return ((leaf + 1) & -(leaf + 1)).bit_length()
-
-
-def frontier_indexes(size: int) -> list[int]:
-    """Stored indexes of the complete subtrees that make up a tree of `size` leaves, left to right."""
-    return _cover(0, size)
 
 
 class Frontier:
@@ -112,7 +65,7 @@ class Frontier:
     def append(self, new_leaf_hash: bytes) -> list[bytes]:
         """Add a leaf; return the hashes to store at stored_hash_count(old size) and the indexes that follow it."""
         stored = [new_leaf_hash]
-        for _ in range(_hashes_completed_by(self._size) - 1):
+        for _ in range(hashes_completed_by(self._size) - 1):
             stored.append(node_hash(self._hashes.pop(), stored[-1]))
         self._hashes.append(stored[-1])
         self._size += 1
@@ -257,16 +210,6 @@ def _left_leaves(leaves: int) -> int:
     return 1 << ((leaves - 1).bit_length() - 1)
 
 
-def _cover(start: int, stop: int) -> list[int]:
-    """Stored indexes of the complete subtrees that make up the subtree [start, stop) of some tree, left to right."""
-    indexes = []
-    while start < stop:
-        level = (stop - start).bit_length() - 1
-        indexes.append(stored_hash_index(level, start >> level))
-        start += 1 << level
-    return indexes
-
-
 def _join(hashes: Sequence[bytes]) -> bytes:
     """Hash of a subtree from the complete subtrees it is made of, left to right."""
     if not hashes:
@@ -279,7 +222,7 @@ def _join(hashes: Sequence[bytes]) -> bytes:
 
 def _read_subtrees(ranges: Sequence[tuple[int, int]], reader: HashReader) -> list[bytes]:
     """Hash of each subtree, with one call of the reader for all."""
-    covers = [_cover(start, stop) for start, stop in ranges]
+    covers = [subtree_cover(start, stop) for start, stop in ranges]
     wanted = [index for cover in covers for index in cover]
     found = iter(reader.read_hashes(wanted)) if wanted else iter(())
     return [_join([next(found) for _ in cover]) for cover in covers]

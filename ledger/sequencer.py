@@ -19,10 +19,11 @@ from ledger.checkpoint import Checkpoint
 from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, StoreError
 from ledger.keys import SigningKey
-from ledger.merkle import Frontier, frontier_indexes
+from ledger.merkle import Frontier
 from ledger.policy import Admission, Placed, Submission
 from ledger.statement import ErasureStatement
 from ledger.store import Head, StoredHashes
+from ledger.stored_hashes import frontier_indexes
 
 BATCH_STATEMENTS = 2_000  # a batch is closed when it holds this many; a larger group is a batch of its own
 QUEUE_STATEMENTS = 20_000  # waiting; beyond this, submitters are turned away

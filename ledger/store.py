@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, delete, func, insert, inspect, select, update
 
 from ledger.errors import LogConflict, NotFound, StoreError
-from ledger.merkle import SIZE_MAX, node_hash, stored_hash_position
+from ledger.merkle import SIZE_MAX, node_hash
+from ledger.stored_hashes import stored_hash_position
 from ledger.tables import SCHEMA_VERSION, checkpoint, contents, entries, log, metadata, models, nodes, operators
 
 TILE_BITS = 8
@@ -253,7 +254,7 @@ def level_hashes(connection: Connection, level: int, start: int, stop: int) -> l
 
 
 class StoredHashes:
-    """`merkle.HashReader` over the tables: reads one range for each tile that the indexes touch."""
+    """`stored_hashes.HashReader` over the tables: reads one range for each tile that the indexes touch."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.errors import NotFound, ParseError
-from ledger.merkle import SIZE_MAX, stored_hash_index
+from ledger.merkle import SIZE_MAX
+from ledger.stored_hashes import stored_hash_index
 
 TILE_WIDTH = 256
 LEVEL_MAX = 63

@@ -6,7 +6,7 @@ from ledger import checkpoint
 from ledger.checkpoint import Checkpoint
 from ledger.commitment import commit, output_content, prompt_content
 from ledger.keys import COSIGNATURE_V1, SigningKey
-from ledger.merkle import Frontier, leaf_hash, prove_inclusion, stored_hash_count
+from ledger.merkle import Frontier, leaf_hash, prove_inclusion
 from ledger.proof import TlogProof
 from ledger.receipt import Opening, OperatorEvidence, Receipt, SaltedContent
 from ledger.statement import (
@@ -19,6 +19,7 @@ from ledger.statement import (
     Sampling,
     sign_statement,
 )
+from ledger.stored_hashes import stored_hash_count
 
 ORIGIN = "rail.example/log1"
 LOG_KEY = SigningKey.from_seed(ORIGIN, bytes(range(32)))

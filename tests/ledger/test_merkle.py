@@ -13,17 +13,14 @@ from ledger.merkle import (
     Frontier,
     check_consistency,
     check_inclusion,
-    frontier_indexes,
     leaf_hash,
     node_hash,
     prove_consistency,
     prove_inclusion,
     root_of,
-    stored_hash_count,
-    stored_hash_index,
-    stored_hash_position,
     tree_root,
 )
+from ledger.stored_hashes import frontier_indexes, stored_hash_count, stored_hash_index, stored_hash_position
 
 SIZE_EXHAUSTIVE = 300
 ENTRIES = [b"entry %d" % i for i in range(SIZE_EXHAUSTIVE)]

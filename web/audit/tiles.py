@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from ledger.checkpoint import Checkpoint
-from ledger.merkle import node_hash, root_of, stored_hash_position, tree_root
+from ledger.merkle import node_hash, root_of, tree_root
+from ledger.stored_hashes import stored_hash_position
 from ledger.tiles import TILE_WIDTH, Tile, format_tile_path, tile_width
 from web.audit.errors import LogBroken
 from web.audit.source import TileSource
@@ -20,7 +21,7 @@ LEVEL_BITS = TILE_WIDTH.bit_length() - 1  # tree levels that one tile level span
 
 
 class TileReader:
-    """Authenticated hashes of the tree of one checkpoint; a `ledger.merkle.HashReader`."""
+    """Authenticated hashes of the tree of one checkpoint; a `ledger.stored_hashes.HashReader`."""
 
     def __init__(self, checkpoint: Checkpoint, source: TileSource) -> None:
         """Reads the right edge (at most 8 tiles) and raises LogBroken (`tile_root`) if it misses the root."""
