@@ -10,7 +10,6 @@ The same form serves logs and operators (algorithm 0x01) and witnesses (0x04). A
 
 import os
 import re
-import stat
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ledger.encoding import format_base64, parse_base64
-from ledger.errors import NotFound, ParseError, SignatureInvalid, StoreError
+from ledger.errors import ParseError, SignatureInvalid
+from ledger.key_files import read_secret, write_secret
 
 ED25519 = 0x01
 COSIGNATURE_V1 = 0x04
@@ -158,34 +158,10 @@ class SigningKey:
     def _private(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self._seed)
 
-    # Files
-
     def save(self, path: Path | str) -> None:
-        """Write the key to a new file that its owner alone may read; durable when this returns.
-
-        Raises StoreError: `key_file_exists` (never overwritten: a lost log key cannot be replaced), `key_file_write`.
-        """
-        text = (
-            f"{_PRIVATE_PREFIX}{self.name}+{self.key_id.hex()}+{format_base64(bytes([self.algorithm]) + self._seed)}\n"
-        )
-        path = Path(path)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            raise StoreError("key_file_exists", f"{path} exists and is not overwritten; move it away first") from None
-        except OSError as error:
-            raise StoreError("key_file_write", f"cannot create key file {path}: {error.strerror}") from error
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            _sync_folder(path.parent)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise StoreError(
-                "key_file_write", f"cannot write key file {path}: {error.strerror}", retryable=True
-            ) from error
+        """Write the key to a new file that its owner alone may read; errors as of `write_secret`."""
+        secret = format_base64(bytes([self.algorithm]) + self._seed)
+        write_secret(Path(path), f"{_PRIVATE_PREFIX}{self.name}+{self.key_id.hex()}+{secret}\n".encode())
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -193,7 +169,7 @@ class SigningKey:
 
         A file that others may read is refused (`key_file_mode`), as is anything but the exact bytes that `save` writes.
         """
-        data = _read_private_file(Path(path))
+        data = read_secret(Path(path))
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
@@ -236,35 +212,3 @@ def _parse_key_text(text: str, kind: str) -> tuple[str, int, bytes]:
 def _shown(text: str, kind: str) -> str:
     """The text for an error message, unless it may hold a secret."""
     return repr(text[:80]) if kind == "vkey" else "(content not shown)"
-
-
-def _read_private_file(path: Path) -> bytes:
-    """At most KEY_TEXT_CHARS_MAX bytes from a regular file that nobody but its owner may touch."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise NotFound("key_file_missing", f"there is no key file {path}") from None
-    except OSError as error:
-        raise StoreError("key_file_read", f"cannot open key file {path}: {error.strerror}") from error
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise ParseError("key_file_format", f"key file {path} is not a regular file")
-        if stat.S_IMODE(mode) & 0o077:
-            raise ParseError("key_file_mode", f"key file {path} is open to others; run: chmod 600 {path}")
-        data = os.read(descriptor, KEY_TEXT_CHARS_MAX + 1)
-    except OSError as error:
-        raise StoreError("key_file_read", f"cannot read key file {path}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
-    if len(data) > KEY_TEXT_CHARS_MAX:
-        raise ParseError("key_file_format", f"key file {path} is longer than {KEY_TEXT_CHARS_MAX} bytes")
-    return data
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

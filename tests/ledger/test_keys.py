@@ -226,6 +226,12 @@ def test_failed_write_leaves_no_key_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
+def test_draft_left_by_a_crash_is_in_no_ones_way(tmp_path: Path) -> None:
+    (tmp_path / f".log.key.{os.getpid()}.draft").write_bytes(b"PRIV")
+    LOG_KEY.save(tmp_path / "log.key")
+    assert [path.name for path in tmp_path.iterdir()] == ["log.key"]
+
+
 def test_key_in_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         LOG_KEY.save(tmp_path / "no" / "log.key")
