@@ -1,4 +1,4 @@
-"""Number formats and rounding of rail-int/1 in plain Python and NumPy integers (SPEC.md sections 2 and 3).
+"""Number formats and rounding of rail-int/1 in plain Python and NumPy integers (SPEC.md sections 1 to 3).
 
 Written from the SPEC for the reference engine; shares nothing with the C kernels but the tables.
 Arrays are int64; every product is bounded in the SPEC so that it fits.

@@ -47,7 +47,7 @@ struct kernels {
     /* out[d] = sum over j of weights[j] * v[j][d]; 0 <= weight <= 32767. Exact in 64 bits. */
     void (*weighted_sum)(const int16_t *weights, const int8_t *v, int positions, int stride, int64_t *out);
 
-    /* out[i] = gate * sigmoid(gate) * up in q16 (SPEC section 4.6). */
+    /* out[i] = gate * sigmoid(gate) * up in q16 (SPEC section 5, step 2.6). */
     void (*silu_mul)(const int32_t *gate, const int32_t *up, int n, int32_t *out);
 };
 

@@ -1,6 +1,6 @@
 /* The C interface that Python sees through cffi. Knows integers, not model files.
  *
- * Number formats (inference/SPEC.md section 2):
+ * Number formats (inference/SPEC.md section 1):
  *   i8    signed byte in [-127, 127]
  *   q16   int32 fixed point, 16 fraction bits, saturated to [-(2^31-1), 2^31-1]
  *   scale unsigned 16-bit per-row multiplier with one exponent a matrix: weight = q * scale[row] * 2^-exponent
