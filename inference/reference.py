@@ -109,7 +109,7 @@ class ReferenceEngine:
         scores = []
         for key, scale in self.keys[cache]:
             shift = requantise_shift(ratio.exponent + 46 + scale.exponent - 16)
-            scores.append(round_shift(np.int64(query @ key) * (ratio.mantissa * scale.mantissa), shift))
+            scores.append(round_shift(np.array(query @ key) * (ratio.mantissa * scale.mantissa), shift))
         bounded = saturate(np.array(scores, dtype=np.int64))
         shares = exp2_neg(bounded.max() - bounded)
         products = shares * np.array([maximum for _, maximum in self.values[cache]], dtype=np.int64)
