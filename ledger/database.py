@@ -58,9 +58,12 @@ class Database:
         SQLite has overwritten the rows already (secure_delete); this empties the WAL, where older pages may linger.
         PostgreSQL drops dead rows by VACUUM. Neither reaches backups or replicas: SPEC.md, "Erasure".
         """
-        command = "PRAGMA wal_checkpoint(TRUNCATE)" if self.dialect == "sqlite" else "VACUUM contents"
-        with _as_store_errors(), self.engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(command))
+        with _as_store_errors(), self._reader.connect() as connection:
+            if self.dialect == "sqlite":
+                # Past SQLAlchemy, which would begin a transaction first.
+                connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            else:
+                connection.execute(text("VACUUM contents"))
 
     def damage(self) -> list[str]:
         """What the database finds wrong with its own files; PostgreSQL has no check to offer without extensions."""

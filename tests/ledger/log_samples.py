@@ -1,11 +1,12 @@
 """Statements with content for the tests of a real log, in an order in which the log admits them."""
 
 import time
+from contextlib import closing
 from hashlib import sha256
 
 from ledger.content import Content
 from ledger.keys import SigningKey
-from ledger.reader import Entry
+from ledger.log import Entry, Log
 from ledger.statement import (
     GenerationStatement,
     ModelStatement,
@@ -119,3 +120,19 @@ class Run:
 
     def one(self, visibility: str = "public") -> Item:
         return self.generations(1, visibility)[0]
+
+
+def tamper(log: Log, *changes: str) -> None:
+    """What somebody with full rights over the database can do: changes past triggers and foreign keys."""
+    with closing(log.engine.raw_connection()) as pooled:
+        connection = pooled.driver_connection
+        if log.engine.dialect.name == "postgresql":
+            connection.execute("SET session_replication_role = replica")
+        else:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                connection.execute(f"DROP TRIGGER {name}")
+        for change in changes:
+            assert connection.execute(change).rowcount != 0, change
+        connection.commit()
+        pooled.invalidate()  # not to be used again

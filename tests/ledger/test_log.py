@@ -1,6 +1,7 @@
 """The face of the log: what is submitted comes back, proves itself, and stays."""
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -150,7 +151,7 @@ def test_old_checkpoints_stay_provable(log: Log, run: Run) -> None:
         log.submit(*run.one())
         heads.append(open_checkpoint(log.checkpoint(), log.key))
     assert [head.size for head in heads] == list(range(2, 15))
-    for old, new in zip(heads, heads[1:], strict=False):
+    for old, new in pairwise(heads):
         check_consistency(old.size, old.root, new.size, new.root, log.prove_consistency(old.size, new.size))
 
 
