@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 
 from inference.errors import ModelFileError
 
+ENGINE = "rail-int/1"  # the numerics, SPEC.md as a whole
+
 # Inclusive ranges of the integer fields. A matrix has at most 65,536 columns, so that an int32 accumulator
 # holds 127 * 127 * 65536 = 1.06e9; the other bounds keep sizes in range before any memory is taken.
 RANGES: dict[str, tuple[int, int]] = {

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from inference import cbor
-from inference.config import ModelConfig
+from inference.config import ENGINE, ModelConfig
 from inference.errors import ModelFileError
 from inference.layout import TensorSpec, matrix_shapes, tensor_specs
 
 FORMAT = "rail-model/1"
-ENGINE = "rail-int/1"
 TOKENIZER_BYTES_MAX = 16 << 20
 TEMPLATE_CHARS_MAX = 1 << 16
 EXPONENT_MIN, EXPONENT_MAX = 16, 46  # a weight is q * scale * 2**-exponent; SPEC.md proves the shifts for these

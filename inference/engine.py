@@ -1,6 +1,5 @@
 """Generation and replay: a model file, its tokenizer and the native kernels behind one object."""
 
-import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 
@@ -8,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import native
+from inference.config import ENGINE
 from inference.errors import ContextError, InferenceError, KernelError, TokenizerError
+from inference.kernels import load_kernels
 from inference.modelfile import ModelFile
 from inference.output import Output
 from inference.replay import ReplayResult, compare
 from inference.sampling import SamplingParams
 from inference.tokenizer import Tokenizer
-from inference.transcript import ENGINE, Transcript
+from inference.transcript import Transcript
 
 # Tokens in one native call. No effect on any bit: it bounds the memory for logits, the time until a cancellation is
 # seen, and how long one run keeps the others waiting.
@@ -37,24 +38,7 @@ class Engine:
         vocabulary = (self.tokenizer.vocab_size, self.tokenizer.bos_id, self.tokenizer.eos_id)
         if vocabulary != (config.vocab_size, config.bos_id, config.eos_id):
             raise TokenizerError("vocabulary_mismatch", f"{model.path}: the vocabulary does not belong to this model")
-        dimensions = native.Config(
-            dim=config.dim,
-            n_layers=config.n_layers,
-            n_heads=config.n_heads,
-            n_kv_heads=config.n_kv_heads,
-            head_dim=config.head_dim,
-            ffn_dim=config.ffn_dim,
-            vocab_size=config.vocab_size,
-            context_tokens=config.context_tokens,
-            norm_eps_q48=config.norm_eps_q48,
-            exponents=model.exponents,
-        )
-        try:
-            self._native = native.Model(
-                dimensions, model.tensors, kernels, _default_threads() if threads is None else threads
-            )
-        except native.KernelError as error:
-            raise KernelError("kernels_unusable", str(error)) from error
+        self._native = load_kernels(model, threads, kernels)
         self.kernels: str = self._native.kernels
         self.threads: int = self._native.threads
         self._turn = threading.Lock()
@@ -204,12 +188,3 @@ def _exceeded(tokens: int, limit: int) -> ContextError:
         tokens,
         limit,
     )
-
-
-def _default_threads() -> int:
-    chosen = os.environ.get("RAIL_THREADS")
-    if not chosen:
-        return min(len(os.sched_getaffinity(0)), native.THREADS_MAX)
-    if not (chosen.isascii() and chosen.isdecimal() and len(chosen) < 4 and 1 <= int(chosen) <= native.THREADS_MAX):
-        raise KernelError("threads_invalid", f"RAIL_THREADS is {chosen!r}, must be 1 to {native.THREADS_MAX}")
-    return int(chosen)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from inference.errors import InferenceError
 from inference.sampling import SamplingParams
 
-ENGINE = "rail-int/1"
 FINISH_REASONS = ("stop", "length", "cancelled")
 IDS_MAX = 1 << 20
 

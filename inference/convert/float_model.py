@@ -44,10 +44,6 @@ class FloatModel:
             if not np.isfinite(tensor).all():
                 raise ConversionError("not_finite", f"source tensor {name} has a NaN or infinite weight")
 
-    def norm_eps(self) -> Fraction:
-        """Epsilon of RMSNorm as the engine uses it."""
-        return Fraction(self.config.norm_eps_q48, 1 << 48)
-
 
 def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every float tensor of a model, `head` included; see SPEC.md, "Conversion"."""

@@ -1,6 +1,7 @@
 """Small float checkpoints, written as llama2.c and as GGUF files by code that is not the converter's."""
 
 import struct
+from fractions import Fraction
 from pathlib import Path
 
 import gguf
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from tiny_model import tiny_vocabulary
 
 from inference.convert.float_model import FloatModel, config_from, expected_shapes
-from inference.convert.llama2c import _NORM_EPS, _ROPE_THETA
 from inference.convert.vocabulary import byte_piece
 from inference.tokenizer import Tokenizer
 
@@ -43,7 +43,7 @@ def float_model(tied: bool = False) -> FloatModel:
         ffn_dim=96,
         vocab_size=Tokenizer(tiny_vocabulary()).vocab_size,
         context_tokens=48,
-        norm_eps=_NORM_EPS,
+        norm_eps=Fraction(1, 100_000),
         bos_id=1,
         eos_id=2,
         name="small",
@@ -54,7 +54,7 @@ def float_model(tied: bool = False) -> FloatModel:
         if name == "head" and tied:
             continue
         tensors[name] = (generator.integers(-300, 301, shape) / np.float32(1024)).astype(np.float32)
-    return FloatModel(config, tensors, _ROPE_THETA, tiny_vocabulary())
+    return FloatModel(config, tensors, Fraction(10_000), tiny_vocabulary())
 
 
 def write_llama2c(model: FloatModel, path: Path) -> None:

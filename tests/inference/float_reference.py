@@ -40,7 +40,7 @@ def nll(logits: NDArray[np.generic], ids: list[int]) -> float:
 
 
 def _norm(x: Floats, gain: Floats, model: FloatModel) -> Floats:
-    return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + np.float32(model.norm_eps())) * gain
+    return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + np.float32(model.config.norm_eps_q48 / (1 << 48))) * gain
 
 
 def _heads(x: Floats, count: int) -> Floats:

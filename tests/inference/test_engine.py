@@ -1,5 +1,6 @@
 """Generation on the tiny model: the bits do not depend on how they are computed, and bad input is refused."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Generator
@@ -19,6 +20,8 @@ from inference.transcript import Transcript
 
 GREEDY = SamplingParams(max_tokens=60)
 DRAWN = SamplingParams(temperature_micro=900_000, top_k=50, top_p_micro=950_000, seed=11, max_tokens=60)
+FROZEN_IDS = (158, 72, 83, 226, 12, 95, 214, 173)
+FROZEN_DIGEST = "e7054d45b108324a2473d79c71988fbff2219d38e27f6278767b89e98af2b74f"
 
 
 def finish(run: Generator[str, None, Transcript]) -> tuple[Transcript, list[str]]:
@@ -47,6 +50,25 @@ def test_engine_gives_the_bits_of_the_reference(tiny_engine: Engine) -> None:
     ids = tiny_engine.encode_prompt("the cat and the hat")[:12]
     reference = ReferenceEngine(model.config, model.tensors, model.exponents)
     assert np.array_equal(tiny_engine.logits(ids), reference.forward(ids))
+
+
+def test_whole_greedy_run_is_that_of_the_reference(tiny_engine: Engine) -> None:
+    model = tiny_engine.model
+    transcript, _ = finish(tiny_engine.generate([1, 40, 41], replace(GREEDY, max_tokens=25)))
+    reference = ReferenceEngine(model.config, model.tensors, model.exponents)
+    logits, ids = reference.forward([1, 40, 41])[-1], []
+    while len(ids) < len(transcript.output_ids):
+        ids.append(int(logits.argmax()))  # the lowest id of equals
+        logits = reference.forward(ids[-1:])[-1]
+    assert tuple(ids) == transcript.output_ids
+
+
+def test_drawn_run_is_frozen(tiny_engine: Engine) -> None:
+    """Another digest means another engine: it must not be called rail-int/1."""
+    transcript, _ = finish(tiny_engine.generate([1, 40, 41], DRAWN))
+    assert transcript.output_ids[:8] == FROZEN_IDS
+    digest = hashlib.sha256(" ".join(map(str, transcript.output_ids)).encode()).hexdigest()
+    assert digest == FROZEN_DIGEST
 
 
 def test_deltas_join_to_the_text_of_the_transcript(tiny_engine: Engine) -> None:

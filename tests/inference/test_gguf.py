@@ -54,6 +54,15 @@ def test_q8_0_is_widened_as_its_own_package_does(path: Path) -> None:
         assert np.array_equal(found.tensors[name], expected)
 
 
+def test_infinite_scale_is_refused(path: Path) -> None:
+    write_gguf(float_model(), path, "Q8_0")
+    offset = read_container(Source.open(path)).tensors["output.weight"].offset
+    data = bytearray(path.read_bytes())
+    data[offset : offset + 3] = b"\x00\x7c\x00"  # an infinite float16, and a weight of 0
+    path.write_bytes(data)
+    assert refuse(path).code == "not_finite"
+
+
 def test_alignment_and_chat_template_are_read(path: Path) -> None:
     writer = gguf_writer(float_model(), path)
     writer.add_custom_alignment(1024)
