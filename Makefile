@@ -33,7 +33,12 @@ model: $(VENV)/.installed
 	$(BIN)/python -m inference.training.train --corpora $(CORPORA) --out var/training --minutes 30
 	$(RAIL) convert var/training/model.bin inference/models/default.rail --tokenizer var/training/tokenizer.model
 
+# Says what is missing before anything is made. Debian splits venv and headers off Python.
+NEEDS := import pathlib, sys, sysconfig; sys.version_info >= (3, 11) or sys.exit("RAIL needs Python 3.11 or later: make PYTHON=python3.11 ..."); \
+	import ensurepip; (pathlib.Path(sysconfig.get_paths()["include"]) / "Python.h").exists() or sys.exit("no Python.h")
+
 $(VENV)/.created:
+	@$(PYTHON) -c '$(NEEDS)' || { echo "hint, on Debian 12: apt install python3-venv python3-dev gcc make"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
