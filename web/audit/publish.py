@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 
-from inference.transcript import ENGINE
+from inference.config import ENGINE
 from ledger.keys import SigningKey, operator_id
 from ledger.statement import OperatorStatement, Payload, ReplayStatement, sign_statement
 from web.audit.operators import OperatorBook

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from inference.config import ENGINE
 from inference.errors import InferenceError
-from inference.transcript import ENGINE, Transcript
+from inference.transcript import Transcript
 from ledger.errors import LedgerError
 from ledger.merkle import leaf_hash
 from ledger.receipt import RECEIPT_BYTES_MAX, Receipt, check_receipt

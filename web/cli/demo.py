@@ -8,7 +8,7 @@ import click
 
 from web.cli.demo_steps import Steps
 from web.cli.options import engine_options, json_option, option, settings_from
-from web.cli.output import Exit, emit_json, say, verdict_line
+from web.cli.output import CommandError, Exit, emit_json, say, verdict_line
 
 if TYPE_CHECKING:
     from web.settings import Settings
@@ -34,6 +34,8 @@ def demo(home: str | None, model: str | None, threads: int | None, kernels: str 
       rail demo --home ./demo --threads 2
     """
     folder = Path(home).absolute() if home else Path(tempfile.mkdtemp(prefix="rail-demo-"))
+    if folder.exists() and any(folder.iterdir()):
+        raise CommandError("home_not_empty", f"{folder} is not empty", "the demo wants a new folder, to show all of it")
     settings = settings_from(
         home=folder, database=f"sqlite:///{folder / 'rail.db'}", model=model, threads=threads, kernels=kernels
     )

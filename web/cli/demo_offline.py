@@ -78,7 +78,7 @@ def tamper(steps: Steps, facts: Facts) -> None:
 
 def _verify(steps: Steps, facts: Facts, receipt: Path, *options: str) -> tuple[int, dict[str, Any]]:
     """`rail verify RECEIPT --json` as a process of its own, with an empty home: exit code and answer."""
-    shown = " ".join(option if len(option) < 40 else Path(option).name for option in options)
+    shown = " ".join(Path(option).name for option in options)
     steps.show("command", f"rail verify {receipt.name} --log-key … {shown}".rstrip())
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAIL_")}
     environment |= {"RAIL_HOME": str(facts.settings.home / "nobody"), "RAIL_MODEL": str(facts.settings.model)}

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import click
+
+from inference.config import ENGINE
 from inference.sampling import SamplingParams
-from inference.transcript import ENGINE
 from web.cli.demo_steps import Steps
 from web.cli.demo_texts import EXCERPT_WORDS, UNRELATED, disguise, quote
 from web.cli.generate import save_receipt, stream_run
@@ -39,6 +41,7 @@ def generate(steps: Steps, services: Services) -> tuple[LoggedRun, Path]:
             if not steps.quiet:
                 say(f"  “{PROMPT}”, seed {seed}, temperature 0.8, top-p 0.95")
                 say()
+                click.secho(PROMPT, dim=True, nl=False)
             run = stream_run(services, PROMPT, params, "public", quiet=steps.quiet)
             if not steps.quiet:
                 say("\n")

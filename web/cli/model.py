@@ -1,6 +1,7 @@
 """`rail model`: look into a model file, and check it."""
 
 import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,8 +37,8 @@ def show(file: str | None, as_json: bool) -> int:
         for name in ("name", "root", "bytes", "parameters", "engine"):
             fact(name, description[name])
         fact("shape", " ".join(f"{key}={value}" for key, value in description["config"].items()))
-        for key, value in description["provenance"].items():
-            fact(str(key)[:11], value)
+        for key, value in _flat(description["provenance"]):
+            fact(key, value)
     return Exit.OK
 
 
@@ -73,8 +74,8 @@ def describe(opened: "ModelFile") -> dict[str, Any]:
     """The model as JSON."""
     from dataclasses import asdict
 
+    from inference.config import ENGINE
     from inference.layout import matrix_shapes
-    from inference.transcript import ENGINE
 
     config = asdict(opened.config)
     return {
@@ -111,11 +112,21 @@ def _root(text: str) -> bytes:
     return root
 
 
+def _flat(tree: Mapping[str, Any], indent: str = "") -> Iterator[tuple[str, Any]]:
+    """Provenance as lines: a nested table follows its name, one level in."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield f"{indent}{key}", ""
+            yield from _flat(value, indent + "  ")
+        else:
+            yield f"{indent}{key}", value
+
+
 def _plain(value: Any) -> Any:
     """Provenance as JSON: digests become hexadecimal."""
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]

@@ -1,0 +1,101 @@
+"""`rail generate`: streams, logs, writes the receipt; refuses what it cannot run."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PROMPT, SAMPLING, Rail, Story
+
+
+def test_json_names_everything_about_the_run(story: Story) -> None:
+    answer = story.answer
+    assert answer["verdict"] == "ok"
+    assert answer["record_id"] == 2  # after the operator and the model
+    assert answer["seed"] == 7
+    assert 0 < len(answer["token_ids"]) <= 60
+    assert len(bytes.fromhex(answer["leaf_hash"])) == len(bytes.fromhex(answer["model_root"])) == 32
+
+
+def test_keys_and_receipt_are_for_the_owner_only(story: Story) -> None:
+    files = [story.receipt, *(story.home / "keys").iterdir()]
+    assert len(files) == 3
+    for path in files:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert stat.S_IMODE(story.home.stat().st_mode) == 0o700
+
+
+def test_stdout_is_the_text_and_nothing_else(rail: Rail, story: Story, tmp_path: Path) -> None:
+    done = rail("generate", PROMPT, *SAMPLING, "--home", tmp_path / "h")
+    assert done.code == 0
+    assert done.out == story.text
+    assert "logged" in done.err
+    assert "receipt" in done.err
+
+
+def test_without_a_seed_a_fresh_one_is_drawn_and_reproduces_the_text(rail: Rail, tmp_path: Path) -> None:
+    home = tmp_path / "h"
+    first = rail("generate", "the", "--max-tokens", "12", "--home", home, "--json").json
+    again = rail("generate", "the", "--max-tokens", "12", "--home", home, "--json", "--seed", str(first["seed"])).json
+    assert again["token_ids"] == first["token_ids"]
+    assert again["record_id"] == first["record_id"] + 1
+    assert again["leaf_hash"] != first["leaf_hash"]  # another salt, another counter
+
+
+def test_the_prompt_may_come_from_standard_input(rail: Rail, tmp_path: Path) -> None:
+    done = rail("generate", "-", "--max-tokens", "4", "--home", tmp_path / "h", "--json", stdin="und 你好\n".encode())
+    assert done.code == 0, done.err
+
+
+def test_a_private_run_is_in_the_log_but_cannot_be_found_by_its_text(rail: Rail, tmp_path: Path) -> None:
+    home = tmp_path / "h"
+    run = rail("generate", PROMPT, *SAMPLING, "--visibility", "private", "--home", home, "--json").json
+    assert rail("verify", "-", "--home", home, "--json", stdin=run["text"].encode()).json["verdict"] == "none"
+    assert rail("verify", run["receipt"], "--home", home, "--json").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--seed", "-1"), "out_of_range"),
+        (("--seed", str(2**63)), "out_of_range"),
+        (("--seed", "seven"), "usage"),
+        (("--temperature", "nan"), "not_decimal"),
+        (("--temperature", "inf"), "not_decimal"),
+        (("--temperature", "-1"), "not_decimal"),
+        (("--temperature", "101"), "out_of_range"),
+        (("--top-p", "0"), "out_of_range"),
+        (("--top-p", "1.5"), "out_of_range"),
+        (("--top-k", "-3"), "out_of_range"),
+        (("--max-tokens", "0"), "out_of_range"),
+        (("--visibility", "secret"), "usage"),
+        (("--threads", "0"), "usage"),
+        (("--kernels", "quantum"), "kernels_unusable"),
+        (("--model", "/nowhere/model.rail"), "unreadable"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
+)
+def test_what_cannot_be_run_has_its_own_code(rail: Rail, tmp_path: Path, options: tuple[str, ...], code: str) -> None:
+    done = rail("generate", "once", *options, "--home", tmp_path / "h", "--json")
+    assert (done.code, done.error) == (2, code)
+
+
+def test_a_prompt_longer_than_the_context_is_refused(rail: Rail, tmp_path: Path) -> None:
+    done = rail("generate", "the cat sat on the mat " * 100, "--home", tmp_path / "h", "--json")
+    assert (done.code, done.error) == (2, "context_exceeded")
+
+
+def test_a_prompt_that_is_not_text_is_refused(rail: Rail, tmp_path: Path) -> None:
+    done = rail("generate", "-", "--home", tmp_path / "h", "--json", stdin=b"once \xff upon")
+    assert (done.code, done.error) == (2, "invalid_utf8")
+
+
+def test_a_truncated_model_is_refused_and_nothing_is_logged(rail: Rail, story: Story, tmp_path: Path) -> None:
+    whole = Path(json.loads(rail("model", "show", "--json").out)["file"]).read_bytes()
+    cut = tmp_path / "cut.rail"
+    cut.write_bytes(whole[:-1])
+    size = rail("log", "info", "--home", story.home, "--json").json["size"]
+    done = rail("generate", "once", "--model", cut, "--home", story.home, "--json")
+    assert (done.code, done.error) == (2, "file_size")
+    assert rail("log", "info", "--home", story.home, "--json").json["size"] == size

@@ -1,0 +1,158 @@
+"""`rail verify RECEIPT`: offline, against a key from elsewhere, and refused with exit code 3 if anything changed."""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.errors import LedgerError
+from ledger.keys import VerifyKey
+from ledger.receipt import Receipt, check_receipt
+from tests.cli.conftest import Rail, Story
+from web.cli.verify import looks_like_receipt
+
+
+def test_a_receipt_needs_nothing_but_the_key_of_the_log(rail: Rail, story: Story, tmp_path: Path) -> None:
+    done = rail("verify", story.receipt, "--log-key", story.vkey, "--home", tmp_path / "none", "--json")
+    assert done.code == 0
+    assert done.json["verdict"] == "match"
+    assert done.json["leaf_hash"] == story.answer["leaf_hash"]
+    assert done.json["log"]["trusted_because"] == "given"
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_key_may_come_from_the_environment_or_from_the_home_folder(rail: Rail, story: Story) -> None:
+    assert rail("verify", story.receipt, env={"RAIL_LOG_KEY": story.vkey}).code == 0
+    assert rail("verify", story.receipt, "--home", story.home).out.count("✓") == 1
+
+
+def test_without_a_trusted_key_a_receipt_is_not_checked_against_its_own(rail: Rail, story: Story) -> None:
+    done = rail("verify", story.receipt, "--json")
+    assert (done.code, done.error) == (2, "no_trusted_log_key")
+
+
+def test_a_receipt_of_another_log_is_refused(rail: Rail, story: Story) -> None:
+    other = "rail.example/log1+7fd7bc70+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+    done = rail("verify", story.receipt, "--log-key", other, "--json")
+    assert (done.code, done.error) == (3, "receipt_log")
+
+
+def test_a_key_that_is_none_cannot_check_anything(rail: Rail, story: Story) -> None:
+    done = rail("verify", story.receipt, "--log-key", "rubbish", "--json")
+    assert (done.code, done.error) == (2, "vkey_format")
+
+
+def test_the_text_is_compared_with_the_opened_output(rail: Rail, story: Story, tmp_path: Path) -> None:
+    same, spaced, other = tmp_path / "same.txt", tmp_path / "spaced.txt", tmp_path / "other.txt"
+    same.write_text(story.text, encoding="utf-8")
+    spaced.write_text(story.text.replace(" ", "\u00a0 ") + "\n", encoding="utf-8")
+    other.write_text(story.text + " the end", encoding="utf-8")
+
+    def compare(file: Path) -> tuple[int, Any]:
+        done = rail("verify", story.receipt, "--home", story.home, "--text", file, "--json")
+        return done.code, done.json["text"]
+
+    assert compare(same) == (0, {"verdict": "exact", "layer": "raw"})
+    assert compare(spaced) == (0, {"verdict": "exact", "layer": "normalised"})
+    assert compare(other) == (1, {"verdict": "none"})
+
+
+def test_a_receipt_without_opening_proves_the_entry_but_no_text(rail: Rail, story: Story, tmp_path: Path) -> None:
+    value = json.loads(story.receipt.read_text(encoding="utf-8"))
+    value["opening"] = None
+    closed = tmp_path / "closed.json"
+    closed.write_text(Receipt.from_object(value).to_json(), encoding="utf-8")
+    assert rail("verify", closed, "--home", story.home).code == 0
+    done = rail("verify", closed, "--home", story.home, "--text", story.receipt, "--replay", "--json")
+    assert (done.code, done.json["verdict"]) == (2, "unchecked")
+    assert done.json["proof"]["verdict"] == "match"
+    assert done.json["replay"] == {"verdict": "unchecked", "reason": "no_opening"}
+
+
+@pytest.mark.parametrize(("kernels", "threads"), [("portable", "1"), ("portable", "3")])
+def test_the_run_replays_in_another_process(rail: Rail, story: Story, kernels: str, threads: str) -> None:
+    options = ("--replay", "--kernels", kernels, "--threads", threads)
+    done = rail("verify", story.receipt, "--home", story.home, *options, "--json")
+    assert done.code == 0, done.err
+    replay = done.json["replay"]
+    assert (replay["verdict"], replay["kernels"], replay["threads"]) == ("match", kernels, int(threads))
+    assert replay["tokens"] == len(story.answer["token_ids"])
+
+
+def test_text_and_replay_are_questions_about_receipts(rail: Rail, story: Story) -> None:
+    done = rail("verify", "some words", "--replay", "--home", story.home, "--json")
+    assert (done.code, done.error) == (2, "not_a_receipt")
+
+
+def test_every_flipped_byte_is_still_seen_as_a_receipt_and_refused(story: Story) -> None:
+    """In process, over the whole file: one bit in each byte, and each byte lost."""
+    data = story.receipt.read_bytes()
+    key = VerifyKey.parse(story.vkey)
+    check_receipt(Receipt.from_json(data), key)
+    for place in range(len(data)):
+        for altered in (_flipped(data, place), data[:place] + data[place + 1 :]):
+            assert looks_like_receipt(altered), place
+            with pytest.raises(LedgerError):
+                check_receipt(Receipt.from_json(altered), key)
+
+
+def altered_receipts(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Receipts in canonical form with one field changed to another well-formed value."""
+
+    def changed(path: list[str | int], new: Any) -> tuple[str, dict[str, Any]]:
+        copy = json.loads(json.dumps(value))
+        place = copy
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = new
+        return ".".join(map(str, path)), copy
+
+    def flipped(text: str) -> str:
+        return b64encode(_flipped(b64decode(text), 40)).decode()
+
+    yield changed(["format"], "rail-receipt/2")
+    yield changed(["log"], value["log"].replace("rail.local", "rail.other"))
+    for part in ("entry", "operator"):
+        yield changed([part, "index"], value[part]["index"] + 1)
+        yield changed([part, "statement"], flipped(value[part]["statement"]))
+        yield changed([part, "proof"], value[part]["proof"][1:])
+        yield changed([part, "proof", 0], b64encode(bytes(32)).decode())
+    yield changed(["operator"], value["entry"])
+    yield changed(["checkpoint"], value["checkpoint"].replace("\n3\n", "\n4\n"))
+    yield changed(["checkpoint"], value["checkpoint"][:-8] + "AAAAAA=\n")
+    for part in ("prompt", "output"):
+        yield changed(["opening", part, "salt"], b64encode(bytes(32)).decode())
+        yield changed(["opening", part, "content"], flipped(value["opening"][part]["content"]))
+    yield changed(["opening", "prompt"], value["opening"]["output"])
+    yield changed(["extra"], 1)
+
+
+def test_each_altered_field_is_refused_with_exit_code_3(rail: Rail, story: Story, tmp_path: Path) -> None:
+    value = json.loads(story.receipt.read_text(encoding="utf-8"))
+    key = VerifyKey.parse(story.vkey)
+    seen = set()
+    for name, altered in altered_receipts(value):
+        text = json.dumps(altered, indent=2, ensure_ascii=False) + "\n"
+        assert looks_like_receipt(text.encode()), name
+        with pytest.raises(LedgerError) as caught:
+            check_receipt(Receipt.from_json(text), key)
+        seen.add(caught.value.code)
+        if name in ("format", "entry.statement", "entry.index", "checkpoint", "opening.output.content"):
+            file = tmp_path / f"{name}.json"
+            file.write_text(text, encoding="utf-8")
+            done = rail("verify", file, "--home", story.home, "--json")
+            assert (done.code, done.json["verdict"]) == (3, "proof_failed"), name
+            assert done.error == caught.value.code
+    assert len(seen) >= 8  # different faults are told apart
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"{}", b'{"format": "rail-receipt/1"}', b"Once upon a time", b"\xff\xfe"])
+def test_other_things_are_not_taken_for_receipts(text: bytes) -> None:
+    assert not looks_like_receipt(text)
+
+
+def _flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]

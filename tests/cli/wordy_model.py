@@ -1,0 +1,67 @@
+"""The tiny model with a vocabulary of words: its outputs mean nothing, but they can be quoted, altered and looked up."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from inference.convert.quantise import QuantisedModel
+from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
+from inference.modelwriter import write_model
+from tests.inference.tiny_model import CONFIG, PROVENANCE, tiny_model
+
+WORDS = [
+    "the",
+    "a",
+    "and",
+    "but",
+    "so",
+    "then",
+    "little",
+    "old",
+    "brave",
+    "green",
+    "moon",
+    "river",
+    "fox",
+    "girl",
+    "boy",
+    "stone",
+    "garden",
+    "window",
+    "story",
+    "bread",
+    "ran",
+    "sang",
+    "found",
+    "lost",
+    "gave",
+    "kept",
+    "saw",
+    "dreamed",
+    "under",
+    "over",
+    "beside",
+    "into",
+    "quietly",
+    "slowly",
+    "never",
+    "always",
+    "happy",
+    "cold",
+    "bright",
+]
+FIRST_WORD = 3 + 256 + 1  # after three control pieces, the bytes and a lone space
+
+
+def write_wordy(path: Path) -> bytes:
+    """Write the model and return its root. It never ends by itself and says nothing but words."""
+    tiny = tiny_model()
+    head = tiny.tensors["head"].copy()
+    head[:FIRST_WORD] = 0
+    config = replace(CONFIG, name="wordy", context_tokens=256)
+    pieces = [Piece(text, 0, PieceType.NORMAL) for text in ("<unk>", "<s>", "</s>")]
+    pieces += [Piece(byte_piece(value), 0, PieceType.BYTE) for value in range(256)]
+    pieces.append(Piece(SPACE, 0, PieceType.NORMAL))
+    pieces += [Piece(SPACE + word, -rank, PieceType.NORMAL) for rank, word in enumerate(WORDS)]
+    assert len(pieces) == config.vocab_size
+    model = QuantisedModel(config, tiny.tensors | {"head": head}, tiny.exponents)
+    return write_model(path, model, sentencepiece_model(pieces, unk_id=0, bos_id=1, eos_id=2), None, PROVENANCE)
