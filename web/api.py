@@ -152,4 +152,6 @@ def artifact(root: str) -> Response:
     )
     response.cache_control.public = True
     response.cache_control.immutable = True
+    if request.method == "HEAD" or response.status_code == 304:
+        response.close()  # without a body to send, nobody else closes the file
     return response

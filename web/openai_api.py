@@ -5,7 +5,7 @@ import json
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from inference.transcript import ENGINE
+from inference.config import ENGINE
 from web.completion import Answer, Job, chat_job, fingerprint, model_id, require_model, text_job
 from web.current import current_services
 from web.event_stream import stream_events

@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from inference.transcript import ENGINE
+from inference.config import ENGINE
 from web.current import current_services
 from web.metrics import CONTENT_TYPE, current_metrics
 from web.present import model_name, operator_json

@@ -4,10 +4,11 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 
+from inference.config import ENGINE
 from inference.engine import Engine
 from inference.errors import InferenceError
 from inference.sampling import SamplingParams
-from inference.transcript import ENGINE, Transcript
+from inference.transcript import Transcript
 from ledger.content import Content
 from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, open_statement

@@ -289,10 +289,11 @@ class MatchedRecord(RecordSummary):
     layer: Literal["raw", "normalised", "excerpt"]
     matched_permille: int
     longest_run_words: int
-    echo_permille: int | None
+    echo_permille: int
 
 
 class VerdictBody(Shape):
+    rules: str = Field(description="version of the matching rules, ledger/index/SPEC.md")
     verdict: Literal["exact", "excerpt", "none", "unchecked"]
     layer: Literal["raw", "normalised", "excerpt"] | None
     reason: str | None
@@ -300,9 +301,11 @@ class VerdictBody(Shape):
     text_chars: int
     text_words: int
     checked_chars: int
-    truncated: bool
+    truncated: bool = Field(description="the text goes on after the part that was checked for excerpts")
+    search_capped: bool = Field(description="more records share short phrases with the text than were compared")
     matched_permille: int
     longest_run_words: int
+    indexed_through: int = Field(description="the last record that was searched, -1 for none")
     spans: list[Span]
     records: list[MatchedRecord]
     log: LogState

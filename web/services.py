@@ -3,15 +3,16 @@
 import re
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
 
+from inference.config import ENGINE
 from inference.engine import Engine
 from inference.layout import matrix_shapes
 from inference.modelfile import ModelFile
-from inference.transcript import ENGINE
 from ledger.errors import LogConflict
 from ledger.index import ContentIndex
 from ledger.keys import SigningKey, operator_id
@@ -58,26 +59,30 @@ def build_services(settings: Settings) -> Services:
     ModelFileError or LedgerError; what was made before stays and the next run goes on from there.
     """
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(settings.home / "start.lock").hold():
+    with FileLock(settings.home / "start.lock").hold(), ExitStack() as opened:
         log_key = _log_key(settings)
         operator_key = _key(settings.operator_key, lambda: SigningKey.generate(f"{log_key.name}/operator"))
         model = ModelFile.open(settings.model)
+        opened.callback(model.close)
         engine = Engine(model, threads=settings.threads, kernels=settings.kernels)
         log = _log(settings, log_key)
+        opened.callback(log.close)
         signer = Signer(log, operator_key, FileLock(settings.home / "operator.lock"))
         _register(settings, signer, model)
-        index = ContentIndex(log.engine)
+        index = ContentIndex(log.engine, settings.max_text_bytes)
         index.catch_up(log)
-    return Services(
-        settings=settings,
-        engine=engine,
-        log=log,
-        index=index,
-        operator_key=operator_key,
-        signer=signer,
-        generation=GenerationService(engine, log, index, signer, settings.max_generations),
-        replay=ReplayService(engine, log),
-    )
+        services = Services(
+            settings=settings,
+            engine=engine,
+            log=log,
+            index=index,
+            operator_key=operator_key,
+            signer=signer,
+            generation=GenerationService(engine, log, index, signer, settings.max_generations),
+            replay=ReplayService(engine, log),
+        )
+        opened.pop_all()
+    return services
 
 
 def _key(path: Path, make: Callable[[], SigningKey]) -> SigningKey:

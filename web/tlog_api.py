@@ -1,7 +1,7 @@
 """The log as C2SP tlog-tiles: bytes that any client of that specification can check and any cache may keep."""
 
 from apiflask import APIBlueprint
-from flask import Response
+from flask import Response, request
 
 from ledger.errors import NotFound, ParseError
 from ledger.tiles import parse_tile_path
@@ -37,4 +37,5 @@ def tile(name: str) -> Response:
     response = Response(body, content_type=TILE_TYPE)
     response.headers["Cache-Control"] = TILE_CACHE
     response.add_etag()
+    response.make_conditional(request)
     return response

@@ -1,0 +1,114 @@
+"""POST /api/verify: verdicts of good and bad texts, each with the shape that is documented."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from inference.sampling import SamplingParams
+from ledger.statement import open_statement
+from tests.web.outsider import Outsider, content_with
+from tests.web.shapes import assert_error, body_of
+from web.generation import LoggedRun
+from web.schemas import VerdictBody
+from web.services import Services
+
+WORDS = "the old lamp keeper walked down to the harbour before dawn and counted eleven boats that had come home safely"
+HUMAN = "Nobody in the office believed the printer would survive another week of quarterly reports and angry kicks."
+
+
+@pytest.fixture(scope="module")
+def record_id(services: Services, app: object) -> int:
+    client: FlaskClient = app.test_client()  # type: ignore[attr-defined]
+    outsider = Outsider(client)
+    content = content_with(services, WORDS)
+    response = outsider.post(outsider.generation(content, services.engine.model.root), content)
+    record: int = response.get_json()["record_id"]
+    return record
+
+
+def verify(client: FlaskClient, text: str) -> VerdictBody:
+    return body_of(client.post("/api/verify", json={"text": text}), VerdictBody)
+
+
+def test_whole_text_is_exact_and_names_its_record(client: FlaskClient, services: Services, record_id: int) -> None:
+    verdict = verify(client, WORDS)
+    assert (verdict.verdict, verdict.layer, verdict.matched_permille) == ("exact", "raw", 1000)
+    (match,) = verdict.records
+    entry = services.log.entry(record_id)
+    assert (match.record_id, match.leaf_hash) == (record_id, entry.leaf_hash.hex())
+    assert match.operator.id == open_statement(entry.statement).operator.hex()
+    assert match.model is not None and match.model.name == "tiny"
+    assert verdict.log.origin == services.log.origin
+
+
+def test_changed_spaces_quotes_and_invisible_characters_are_exact_after_normalisation(
+    client: FlaskClient, record_id: int
+) -> None:
+    verdict = verify(client, "  " + WORDS.replace(" ", "\u00a0\n ").replace("lamp", "la\u200bmp") + "\ufeff")
+    assert (verdict.verdict, verdict.layer) == ("exact", "normalised")
+
+
+def test_excerpt_has_offsets_in_both_units(client: FlaskClient, record_id: int) -> None:
+    excerpt = "walked down to the harbour before dawn and counted eleven boats"
+    text = f"\U0001f9ea {HUMAN} Then she {excerpt}. {HUMAN}"
+    verdict = verify(client, text)
+    assert verdict.verdict == "excerpt"
+    (span,) = verdict.spans
+    assert text[span.start : span.end] == excerpt
+    assert WORDS[span.record_start : span.record_end] == excerpt
+    utf16 = text.encode("utf-16-le")[2 * span.start_utf16 : 2 * span.end_utf16].decode("utf-16-le")
+    assert utf16 == excerpt
+    assert span.start_utf16 == span.start + 1
+
+
+def test_unrelated_text_is_none_up_to_a_log_size(client: FlaskClient, services: Services, record_id: int) -> None:
+    verdict = verify(client, HUMAN)
+    assert (verdict.verdict, verdict.spans, verdict.records) == ("none", [], [])
+    assert verdict.log.size == services.log.size()
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\u200b\u200d\ufeff\u00ad", "\x00", "one two"])
+def test_text_too_short_to_check_is_unchecked_with_its_reason(client: FlaskClient, text: str) -> None:
+    verdict = verify(client, text)
+    assert verdict.verdict == "unchecked"
+    assert verdict.reason and verdict.reason_code
+
+
+def test_long_text_is_unchecked_and_a_longer_one_is_refused(client: FlaskClient, services: Services) -> None:
+    limit = services.settings.max_text_bytes
+    verdict = verify(client, "a" * (limit + 1))
+    assert (verdict.verdict, verdict.reason_code) == ("unchecked", "too_long")
+    assert_error(client.post("/api/verify", json={"text": "a" * 10_000_000}), 413, "content_too_large")
+
+
+def test_full_length_text_in_any_script_passes_the_body_limit(client: FlaskClient, services: Services) -> None:
+    for character in ("a", "字", "\U0001f9ea"):
+        text = character * (services.settings.max_text_bytes // len(character.encode()))
+        assert client.post("/api/verify", json={"text": text}).status_code == 200
+
+
+def test_text_is_not_in_the_answer(client: FlaskClient) -> None:
+    assert b"quarterly reports" not in client.post("/api/verify", json={"text": HUMAN}).data
+
+
+def test_our_own_generation_is_found(client: FlaskClient, services: Services) -> None:
+    run: LoggedRun = services.generation.run("and", SamplingParams(seed=2, temperature_micro=700_000, max_tokens=100))
+    verdict = verify(client, run.text)
+    assert verdict.verdict in ("exact", "unchecked")  # a very short output is below what is ever matched
+    if verdict.verdict == "exact":
+        assert run.entry.index in [match.record_id for match in verdict.records]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({}, "missing_field", "text"),
+        ({"text": None}, "invalid_value", "text"),
+        ({"text": 7}, "invalid_value", "text"),
+        ({"text": "x", "url": "y"}, "unknown_field", "url"),
+        ([], "invalid_value", None),
+        ({"text": "\udc00 x"}, "invalid_unicode", "text"),
+        ({"text": "x", "\ud800": 1}, "invalid_unicode", None),
+    ],
+)
+def test_bad_body_is_400(client: FlaskClient, body: object, code: str, param: str | None) -> None:
+    assert_error(client.post("/api/verify", json=body), 400, code, param)
