@@ -124,15 +124,17 @@ def _cosigned(text: str, time: int) -> bytes:
 def verify_signatures(note: Note, keys: Sequence[VerifyKey]) -> list[Verified]:
     """The signatures by `keys`, in the note's order; raises SignatureInvalid (`note_signature`) if one of them is bad.
 
-    Lines by other keys are ignored. An empty result is the caller's to judge.
+    Lines by other keys are ignored. A key counts once, with its first line, however often it signed: the length of the
+    result is the number of keys. An empty result is the caller's to judge.
     """
     known = {(key.name, key.key_id): key for key in keys}
-    verified = []
+    verified: dict[VerifyKey, Verified] = {}
     for signature in note.signatures:
         key = known.get((signature.name, signature.key_id))
         if key is not None:
-            verified.append(Verified(key, _verify(note.text, signature, key)))
-    return verified
+            found = Verified(key, _verify(note.text, signature, key))
+            verified.setdefault(key, found)
+    return list(verified.values())
 
 
 def _verify(text: str, signature: NoteSignature, key: VerifyKey) -> int | None:

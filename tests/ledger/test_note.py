@@ -133,7 +133,7 @@ def test_note_and_bytes_are_inverse(text: str, keys: list[SigningKey]) -> None:
     data = sign_note(text + "\n", keys)
     note = parse_note(data)
     assert (note.text, note.format()) == (text + "\n", data)
-    assert len(verify_signatures(note, [key.verify_key for key in keys])) == len(keys)
+    assert len(verify_signatures(note, [key.verify_key for key in keys])) == len(set(keys))
 
 
 @given(
@@ -199,8 +199,18 @@ def test_any_other_bytes_are_refused(data: bytes, code: str) -> None:
 
 
 def test_a_hundred_signatures_are_accepted() -> None:
-    note = parse_note(FOO_NOTE + FOO_LINE.encode() * 99)
-    assert len(verify_signatures(note, [FOO])) == 100
+    keys = [SigningKey.from_seed(f"key{i}.example", bytes([i]) * 32) for i in range(100)]
+    note = parse_note(sign_note(TEXT, keys))
+    assert len(verify_signatures(note, [key.verify_key for key in keys])) == 100
+
+
+def test_a_key_counts_once_however_often_it_signed() -> None:
+    first, second = (sign_text(TEXT, WITNESS_KEY, time) for time in (5, 6))
+    note = Note(TEXT, (first, second, first))
+    assert verify_signatures(note, [WITNESS_KEY.verify_key]) == [Verified(WITNESS_KEY.verify_key, 5)]
+    broken = NoteSignature(first.name, first.key_id, bytes(72))
+    with pytest.raises(SignatureInvalid):
+        verify_signatures(Note(TEXT, (first, broken)), [WITNESS_KEY.verify_key])
 
 
 @pytest.mark.parametrize("text", ["", "no newline", "tab\t\n", "nul\x00\n", "cr\r\n"])
