@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
+from ledger.index.rules import SHINGLE_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
 from ledger.index.store import Posting
 from ledger.index.text import Text
 from ledger.index.winnow import edges_of, may_be_run
 
 
-def hits_by_record(pasted: Text, found: Iterable[Posting]) -> dict[int, set[int]]:
-    """For each record, the numbers of the text's fingerprints that it has where a long enough run is possible."""
+def hits_by_record(pasted: Text, found: Iterable[Posting], weight: int) -> dict[int, set[int]]:
+    """The records that may share a run of this weight, and for each the numbers of the text's fingerprints it has."""
     places: dict[int, list[tuple[int, int]]] = defaultdict(list)  # hash to (fingerprint number, edges)
     for number, start in enumerate(pasted.fingerprints):
         edges = edges_of(pasted.units, start, pasted.shingles.ends[start])
@@ -20,7 +21,26 @@ def hits_by_record(pasted: Text, found: Iterable[Posting]) -> dict[int, set[int]
         for number, edges in places[posting.hash]:
             if may_be_run(edges, posting.edges):
                 hits[posting.record_id].add(number)
-    return hits
+    chain = _chain_of(weight)
+    return {record_id: numbers for record_id, numbers in hits.items() if _longest_chain(pasted, numbers) >= chain}
+
+
+def _chain_of(weight: int) -> int:
+    """How many fingerprints a shared run of this weight shares at least, none further from the next than a window.
+
+    The run begins so many shingles, as no unit weighs more than a word; each window of them keeps one.
+    """
+    return ((weight - SHINGLE_WEIGHT) // WORD_WEIGHT + 1) // WINDOW_SHINGLES
+
+
+def _longest_chain(pasted: Text, numbers: set[int]) -> int:
+    longest = length = 0
+    last = -WINDOW_SHINGLES - 1
+    for place in sorted(pasted.fingerprints[number] for number in numbers):
+        length = length + 1 if place - last <= WINDOW_SHINGLES else 1
+        longest = max(longest, length)
+        last = place
+    return longest
 
 
 class Candidates:

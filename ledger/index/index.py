@@ -105,19 +105,13 @@ class ContentIndex:
         A text that cannot be checked is a verdict, `unchecked`; only a text that is none (lone surrogates) raises
         ParseError `text_surrogate`.
         """
-        with store.reading(self._engine) as connection:
-            state = store.read_state(connection)
-        pasted = None if self._too_long(text) else Text(text, CHECKED_WEIGHT_MAX)
-        if pasted is None:
+        if self._too_long(text):
             reason = f"the text has more than {self._text_bytes_max} bytes; check it in parts"
-            return unchecked(text, "too_long", reason, state.cursor)
-        verdict = too_short(pasted, state.cursor) or self._look_up(pasted, source, state.cursor)
-        if verdict.verdict == "none" and not (state.complete and state.rules == RULES_WITH_DATA):
-            reason = "the index is being built and has not seen all records; try again later"
-            return unchecked(text, "index_incomplete", reason, state.cursor)
-        return verdict
+            return unchecked(text, "too_long", reason)
+        pasted = Text(text, CHECKED_WEIGHT_MAX)
+        return too_short(pasted) or self._look_up(pasted, source)
 
-    def _look_up(self, pasted: Text, source: ContentSource, cursor: int) -> Verdict:
+    def _look_up(self, pasted: Text, source: ContentSource) -> Verdict:
         def load(record_id: int) -> Output | None:
             try:
                 content = source.content(record_id)
@@ -127,19 +121,28 @@ class ContentIndex:
                 return None
             return Output(content.prompt_text, content.output_text)
 
-        hashes = sorted({pasted.shingles.hashes[number] for number in pasted.fingerprints})
-        limit = min(POSTINGS_PER_HASH_MAX, POSTINGS_MAX // max(1, len(hashes)))
         with store.reading(self._engine) as connection:
+            state = store.read_state(connection)
             twins = store.records_with_text(connection, pasted.raw_digest, pasted.normal_digest, EXACT_RECORDS_MAX)
         evidence = find_exact(pasted, twins, load)
         exact = bool(evidence.matches)
         if not exact:
+            evidence = find_excerpts(pasted, self._postings(pasted), load)
+        echoes: dict[int, int] = {}
+        if evidence.matches:
             with store.reading(self._engine) as connection:
-                found = store.postings_of(connection, hashes, limit)
-            evidence = find_excerpts(pasted, found, load)
+                echoes = store.echoes_of(connection, [match.record_id for match in evidence.matches])
+        verdict = judge(evidence, exact, echoes, state.cursor)
+        if verdict.verdict == "none" and not (state.complete and state.rules == RULES_WITH_DATA):
+            reason = "the index is being built and has not seen all records; try again later"
+            return unchecked(pasted.original, "index_incomplete", reason)
+        return verdict
+
+    def _postings(self, pasted: Text) -> list[store.Posting]:
+        hashes = sorted({pasted.shingles.hashes[place] for place in pasted.fingerprints})
+        limit = min(POSTINGS_PER_HASH_MAX, POSTINGS_MAX // max(1, len(hashes)))
         with store.reading(self._engine) as connection:
-            echoes = store.echoes_of(connection, [match.record_id for match in evidence.matches])
-        return judge(evidence, exact, echoes, cursor)
+            return store.postings_of(connection, hashes, limit)
 
     def _too_long(self, text: str) -> bool:
         """Without encoding a text that is too long anyway."""

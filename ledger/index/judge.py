@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from ledger.index.evidence import Evidence
-from ledger.index.rules import RUN_WEIGHT_MIN, WORD_WEIGHT
+from ledger.index.rules import RUN_WEIGHT_MIN, WIDE_WEIGHT, WORD_WEIGHT
 from ledger.index.text import Text
 from ledger.index.verdict import Layer, RecordMatch, Span, Verdict, VerdictName
 
@@ -13,7 +13,7 @@ ReasonCode = Literal["empty", "too_long", "invisible", "too_short", "index_incom
 _LAYERS: Final[tuple[Layer, ...]] = ("raw", "normalised", "excerpt")  # strongest first
 
 
-def unchecked(text: str, code: ReasonCode, reason: str, indexed_through: int) -> Verdict:
+def unchecked(text: str, code: ReasonCode, reason: str) -> Verdict:
     """No answer, and why."""
     return Verdict(
         verdict="unchecked",
@@ -27,27 +27,27 @@ def unchecked(text: str, code: ReasonCode, reason: str, indexed_through: int) ->
         search_capped=False,
         matched_permille=0,
         longest_run_words=0,
-        indexed_through=indexed_through,
+        indexed_through=-1,
         spans=(),
         records=(),
     )
 
 
-def too_short(pasted: Text, indexed_through: int) -> Verdict | None:
+def too_short(pasted: Text) -> Verdict | None:
     """The refusal of a text that is too short to tell anything, or None if it is long enough."""
     text, words = pasted.original, pasted.units.totals[-1] // WORD_WEIGHT
-    least = RUN_WEIGHT_MIN // WORD_WEIGHT
+    least, characters = RUN_WEIGHT_MIN // WORD_WEIGHT, RUN_WEIGHT_MIN // WIDE_WEIGHT
     if not text:
-        return unchecked(text, "empty", "there is no text to check", indexed_through)
+        return unchecked(text, "empty", "there is no text to check")
     if not pasted.normal:
         reason = "the text holds only spaces and invisible characters"
-        return unchecked(text, "invisible", reason, indexed_through)
+        return unchecked(text, "invisible", reason)
     if pasted.units.totals[-1] < RUN_WEIGHT_MIN:
         reason = (
-            f"the text has {words} words; fewer than {least} (about {least * 2} Chinese or Japanese characters) occur "
+            f"the text has {words} words; fewer than {least} (or {characters} Chinese or Japanese characters) occur "
             "by chance, so they show nothing; paste more of it"
         )
-        return unchecked(text, "too_short", reason, indexed_through)
+        return unchecked(text, "too_short", reason)
     return None
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ledger.index.candidates import Candidates, hits_by_record
-from ledger.index.cover import split_run
+from ledger.index.cover import Piece, split_run
 from ledger.index.echo import echoed_units
 from ledger.index.evidence import Evidence, Match
-from ledger.index.rules import CANDIDATES_MAX, LOADED_CHARS_MAX, RUN_WEIGHT_MIN, TWIN_RECORDS_MAX
+from ledger.index.rules import CANDIDATES_MAX, EVIDENCE_WEIGHT, LOADED_CHARS_MAX, RUN_WEIGHT_MIN, TWIN_RECORDS_MAX
 from ledger.index.runs import Run
 from ledger.index.store import Posting
 from ledger.index.text import Text
@@ -50,7 +50,7 @@ def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
 def find_excerpts(pasted: Text, found: Iterable[Posting], load: Load) -> Evidence:
     """Runs of RUN_WEIGHT_MIN or more that records share with the text, given the postings of its fingerprints."""
     evidence = Evidence(pasted)
-    hits = hits_by_record(pasted, found)
+    hits = hits_by_record(pasted, found, _evidence_weight(pasted))
     candidates = Candidates(hits, len(pasted.fingerprints))
     budget = _Budget()
     for record_id in candidates:
@@ -82,27 +82,38 @@ class _Budget:
 
 
 def _compare(pasted: Text, record_id: int, load: Load, budget: _Budget) -> Match | None:
-    """The record's runs, less what its prompt contained; a rest shorter than a run is no evidence and left out."""
+    """The record's runs, less what its prompt contained, if one of them is long enough to be evidence.
+
+    Where the prompt takes a part of a run, a rest of fewer than 8 words is left out.
+    """
     output = load(record_id)
     budget.records += 1
     if output is None:
         return None
     budget.chars += len(output.output_text) + len(output.prompt_text)
     record = Text(output.output_text)
-    runs = [run for run in pasted.automaton.runs(record.units.words) if _long(pasted, run.start, run.end)]
-    if not runs:
+    runs = [run for run in pasted.automaton.runs(record.units.words) if _weight(pasted, run) >= RUN_WEIGHT_MIN]
+    least = _evidence_weight(pasted)
+    if all(_weight(pasted, run) < least for run in runs):
         return None
     echoed = echoed_units(pasted, Text(output.prompt_text))
     match = Match(record_id, "excerpt", record, [], [])
     for run in runs:
         kept, subtracted = split_run(record_id, run, echoed)
-        match.kept.extend(piece for piece in kept if _long(pasted, piece.start, piece.end))
+        match.kept.extend(piece for piece in kept if _weight(pasted, piece) >= RUN_WEIGHT_MIN)
         match.subtracted.extend(subtracted)
+    if all(_weight(pasted, piece) < least for piece in match.kept):
+        match.kept.clear()
     return match
 
 
-def _long(pasted: Text, start: int, end: int) -> bool:
-    return pasted.units.weight(start, end) >= RUN_WEIGHT_MIN
+def _evidence_weight(pasted: Text) -> int:
+    """What one run needs: EVIDENCE_WEIGHT, of a shorter text half, but no less than RUN_WEIGHT_MIN."""
+    return max(RUN_WEIGHT_MIN, min(EVIDENCE_WEIGHT, pasted.units.totals[-1] // 2))
+
+
+def _weight(pasted: Text, part: Run | Piece) -> int:
+    return pasted.units.weight(part.start, part.end)
 
 
 def _mark_explained(explained: bytearray, pasted: Text, match: Match) -> None:

@@ -5,15 +5,15 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cache
+from typing import Final
 
-from sqlalchemy import BigInteger, Column, Connection, Engine, bindparam, cast, func, insert, select
+from sqlalchemy import BigInteger, Column, Connection, Engine, Select, Text, bindparam, cast, func, insert, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlalchemy.sql.functions import FunctionElement
 
 from ledger.database import store_error, writing
 from ledger.index.tables import metadata, postings, records, state
@@ -21,7 +21,6 @@ from ledger.index.tables import metadata, postings, records, state
 RECORD_ID_MAX: Final = (1 << 63) - 1
 _EDGES_BIAS: Final = 1 << 15  # edges are 16 bits without sign, the column has one
 _SCHEMA_LOCK: Final = 0x7261696C696478  # PostgreSQL advisory lock: "railidx"
-_IDS_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,8 @@ def _insert_postings(connection: Connection, rows: list[tuple[int, int, int]]) -
         ]
         connection.execute(insert(postings).from_select(list(postings.c), select(*map(func.unnest, columns))))
     else:
-        connection.execute(insert(postings), [dict(zip(postings.c.keys(), row, strict=True)) for row in rows])
+        # Straight to the driver: a dictionary for each of 100 rows a record would cost more than the insertion.
+        connection.exec_driver_sql(str(insert(postings).compile(dialect=connection.dialect)), rows)
 
 
 def delete_record(connection: Connection, record_id: int) -> None:
@@ -174,51 +174,55 @@ def delete_record(connection: Connection, record_id: int) -> None:
 
 def records_with_text(connection: Connection, raw_digest: int, normal_digest: int, limit: int) -> list[int]:
     """Earliest records of each of the two digests, up to the limit each: raw ones first."""
-    found: list[int] = []
-    for column, digest in ((records.c.raw_digest, raw_digest), (records.c.normal_digest, normal_digest)):
-        query = select(records.c.record_id).where(column == digest).order_by(records.c.record_id).limit(limit)
-        found += connection.scalars(query)
-    return list(dict.fromkeys(found))
+    raw = connection.scalars(_SAME_RAW, {"digest": raw_digest, "most": limit}).all()
+    normal = connection.scalars(_SAME_NORMAL, {"digest": normal_digest, "most": limit}).all()
+    return list(dict.fromkeys([*raw, *normal]))
 
 
 def postings_of(connection: Connection, hashes: Sequence[int], limit: int) -> list[Posting]:
     """Postings of the hashes: those of the earliest records, about `limit` for each hash, however many it has."""
-    wanted = _values(connection, hashes)
-    value: ColumnElement[int] = wanted.c.value
-    other = postings.alias("other")
-    # The record of posting number `limit` bounds the range that is read; it costs `limit` steps along the index.
-    bound = (
-        select(other.c.record_id)
-        .where(other.c.hash == value)
-        .order_by(other.c.record_id, other.c.edges)
-        .limit(1)
-        .offset(bindparam("skip", limit - 1))
-        .correlate(wanted)
-        .scalar_subquery()
-    )
-    query = select(postings.c.hash, postings.c.record_id, postings.c.edges).select_from(
-        wanted.join(
-            postings, (postings.c.hash == value) & (postings.c.record_id <= func.coalesce(bound, RECORD_ID_MAX))
-        )
-    )
-    return [Posting(h, record_id, edges + _EDGES_BIAS) for h, record_id, edges in connection.execute(query)]
+    dialect = connection.dialect.name
+    wanted: object = list(hashes) if dialect == "postgresql" else json.dumps(list(hashes))
+    rows = connection.execute(_postings_query(dialect), {"wanted": wanted, "skip": limit - 1})
+    return [Posting(value, record_id, edges + _EDGES_BIAS) for value, record_id, edges in rows]
 
 
 def echoes_of(connection: Connection, record_ids: Sequence[int]) -> dict[int, int]:
-    """echo_permille of the records that are indexed."""
-    query = select(records.c.record_id, records.c.echo_permille)
-    found: dict[int, int] = {}
-    for start in range(0, len(record_ids), _IDS_MAX):
-        part = query.where(records.c.record_id.in_(record_ids[start : start + _IDS_MAX]))
-        found.update((record_id, echo) for record_id, echo in connection.execute(part))
-    return found
+    """echo_permille of those of a few records that are indexed."""
+    query = select(records.c.record_id, records.c.echo_permille).where(records.c.record_id.in_(record_ids))
+    return {row.record_id: row.echo_permille for row in connection.execute(query)}
 
 
-def _values(connection: Connection, numbers: Sequence[int]) -> TableValuedAlias:
-    """The numbers as a table of one column, passed as one parameter: the statement stays the same for any count."""
-    if connection.dialect.name == "postgresql":
-        array: ColumnElement[Any] = cast(bindparam("wanted", list(numbers)), postgresql.ARRAY(BigInteger))
-        return func.unnest(array).table_valued(Column("value", BigInteger), name="wanted").render_derived()
-    return func.json_each(bindparam("wanted", json.dumps(list(numbers)))).table_valued(
-        Column("value", BigInteger), name="wanted"
+def _same(digest: Column[int]) -> Select[int]:
+    query = select(records.c.record_id).where(digest == bindparam("digest"))
+    return query.order_by(records.c.record_id).limit(bindparam("most", type_=BigInteger))
+
+
+_SAME_RAW: Final = _same(records.c.raw_digest)
+_SAME_NORMAL: Final = _same(records.c.normal_digest)
+
+
+@cache
+def _postings_query(dialect: str) -> Select[int, int, int]:
+    """The hashes come as one parameter, an array, so that the statement is the same for any number of them."""
+    values: FunctionElement[int]
+    if dialect == "postgresql":
+        values = func.unnest(bindparam("wanted", type_=postgresql.ARRAY(BigInteger)))
+        wanted = values.table_valued(Column("value", BigInteger), name="wanted").render_derived()
+    else:
+        values = func.json_each(bindparam("wanted", type_=Text))
+        wanted = values.table_valued(Column("value", BigInteger), name="wanted")
+    other = postings.alias("other")
+    # The record of posting number `skip` ends the range that is read; to find it costs `skip` steps along the index.
+    bound = (
+        select(other.c.record_id)
+        .where(other.c.hash == wanted.c.value)
+        .order_by(other.c.record_id, other.c.edges)
+        .limit(1)
+        .offset(bindparam("skip", type_=BigInteger))
+        .correlate(wanted)
+        .scalar_subquery()
     )
+    within = postings.c.record_id <= func.coalesce(bound, RECORD_ID_MAX)
+    joined = wanted.join(postings, (postings.c.hash == wanted.c.value) & within)
+    return select(postings.c.hash, postings.c.record_id, postings.c.edges).select_from(joined)

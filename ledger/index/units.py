@@ -27,7 +27,7 @@ class Units:
         return len(self.words)
 
     def weight(self, start: int, end: int) -> int:
-        """Weight of the units start <= i < end, in quarter words."""
+        """Weight of the units start <= i < end, in fifths of a word."""
         return self.totals[end] - self.totals[start]
 
 

@@ -23,7 +23,7 @@ class Span:
     end_utf16: int
     record_start: int  # in code points of the record's output text
     record_end: int
-    words: int  # a character of a script without spaces counts half or a quarter; rounded down
+    words: int  # a character of a script without spaces counts 4/5 or 1/5; rounded down
     subtracted: Literal["prompt"] | None  # why the span does not count; None: it counts
 
 
@@ -53,7 +53,7 @@ class Verdict:
     search_capped: bool  # more records share short phrases with the text than were compared
     matched_permille: int  # of the checked part, all records together, prompt echo subtracted
     longest_run_words: int
-    indexed_through: int  # the last record that the index has seen; -1: none
+    indexed_through: int  # the last record that was searched; -1: none
     spans: tuple[Span, ...]  # by start
     records: tuple[RecordMatch, ...]  # strongest first, then earliest
 

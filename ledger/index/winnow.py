@@ -55,7 +55,8 @@ def winnow(hashes: list[int]) -> list[int]:
     for last, value in enumerate(hashes):
         first = max(0, last - WINDOW_SHINGLES + 1)
         if least < first:
-            least = min(range(first, last + 1), key=lambda i: (hashes[i], -i))
+            window = hashes[last : first - 1 if first else None : -1]
+            least = last - window.index(min(window))
         elif value <= hashes[least]:
             least = last
         if last - first + 1 == min(WINDOW_SHINGLES, len(hashes)) and (not kept or kept[-1] != least):
