@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, ModelStatement, Payload, open_statement
 
 if TYPE_CHECKING:
+    from ledger.log import Entry, Log
     from web.generation import LoggedRun
     from web.replay import ReplayOutcome
     from web.services import Services
@@ -21,7 +21,7 @@ class HasLog(Protocol):
     """What most shapes need: the services of a server, or just an open log."""
 
     @property
-    def log(self) -> Log: ...
+    def log(self) -> "Log": ...
 
 
 def rfc3339(seconds: int) -> str:
@@ -34,7 +34,7 @@ def log_json(services: HasLog) -> Json:
     return {"origin": services.log.origin, "size": services.log.size(), "time": rfc3339(int(time.time()))}
 
 
-def record_json(services: HasLog, entry: Entry) -> Json:
+def record_json(services: HasLog, entry: "Entry") -> Json:
     """One record, whole. The text is there only for a public record whose content was not erased."""
     payload = open_statement(entry.statement).payload
     content = services.log.content(entry.index) if isinstance(payload, GenerationStatement) else None
@@ -50,7 +50,7 @@ def record_json(services: HasLog, entry: Entry) -> Json:
     }
 
 
-def record_summary(services: HasLog, entry: Entry) -> Json:
+def record_summary(services: HasLog, entry: "Entry") -> Json:
     """What a list or a verdict says about a record: never its text, nor whether it has one."""
     payload = open_statement(entry.statement).payload
     return {
@@ -90,7 +90,7 @@ def model_name(services: HasLog, root: bytes) -> Json:
     return {"root": root.hex(), "name": registered[1].name if registered is not None else None}
 
 
-def model_json(services: "Services", entry: Entry, model: ModelStatement) -> Json:
+def model_json(services: "Services", entry: "Entry", model: ModelStatement) -> Json:
     """One registration of a model; `artifact_url` is None unless this service holds the file."""
     held = services.engine.model.root == model.model_root
     return {
