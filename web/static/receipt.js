@@ -7,6 +7,10 @@ import { foldInclusion, leafHash } from "./merkle.js";
 import { parseCheckpoint, parseNote, verifyNote } from "./note.js";
 
 const FORMAT = "rail-receipt/1";
+const CLAIMS = {
+  prompt: "The prompt’s tokens are what the statement commits to",
+  output: "The output is what the statement commits to",
+};
 const DOMAIN = "rail/commitment/v1\0";
 
 /** The parts of a receipt as bytes; throws CheckError `receipt_unreadable` or `not_base64`. */
@@ -120,7 +124,7 @@ async function checkpointCheck(note, vkey) {
 async function openPart(tag, { opening }, signed) {
   const part = opening[tag];
   if (part === null) return null;
-  const claim = `The ${tag} is what the statement commits to`;
+  const claim = CLAIMS[tag];
   const commitment = signed.payload?.get(`${tag}_commitment`);
   const found = await sha256(utf8(`${DOMAIN}${tag}\0`), part.salt, part.content);
   const passed = commitment instanceof Uint8Array && equal(found, commitment);

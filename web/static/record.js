@@ -24,12 +24,21 @@ async function prove() {
     const vkey = await parseVkey(section.dataset.vkey);
     const original = await checkReceipt(receipt, vkey);
     show(original, original);
+    showCommitted(original.output);
     actions.hidden = false;
     flip.addEventListener("click", () => flipped(receipt, vkey, original));
     restore.addEventListener("click", () => restored(original));
   } catch (error) {
     outcome.replaceChildren(notice(h("p", {}, state("unknown", "The receipt could not be checked")), h("p", {}, error.message)));
   }
+}
+
+/** Shows the output from the bytes that the statement commits to, in place of the server's copy. */
+function showCommitted(output) {
+  const shown = element("output-text");
+  if (output === null || shown === null) return;
+  shown.textContent = new TextDecoder("utf-8", { ignoreBOM: true }).decode(output);
+  element("output-label").textContent = "Output, from the bytes that the proof covers";
 }
 
 async function flipped(receipt, vkey, original) {

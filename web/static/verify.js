@@ -5,6 +5,8 @@ import { post, request } from "./http.js";
 import { cut } from "./spans.js";
 
 const HANDOVER = "rail-text-to-verify";
+const SHOWN_RECORDS = 3;
+const ECHO_NOTED_PERMILLE = 200;
 const form = document.getElementById("verify");
 const field = document.getElementById("text");
 const button = document.getElementById("check");
@@ -35,12 +37,12 @@ async function verify(text) {
 }
 
 function show(text, verdict) {
-  const found = verdict.records.length > 0;
   answer.replaceChildren(headline(verdict));
   details.replaceChildren(
-    found ? highlighted(text, verdict) : "",
-    ...verdict.records.map((record, rank) => evidence(record, verdict, rank)),
-    found ? meaning(text, verdict) : "",
+    verdict.spans.length > 0 ? highlighted(text, verdict) : "",
+    ...verdict.records.slice(0, SHOWN_RECORDS).map((record, rank) => evidence(record, verdict, rank)),
+    others(verdict.records.slice(SHOWN_RECORDS)),
+    verdict.records.length > 0 ? meaning(text, verdict) : "",
   );
   answer.scrollIntoView({ block: "nearest" });
 }
@@ -49,7 +51,7 @@ function headline(verdict) {
   const [kind, words] = STATES[verdict.verdict] ?? STATES.unchecked;
   const [best] = verdict.records;
   const chips = [h("li", {}, state(kind, words))];
-  if (best) chips.push(h("li", {}, replayState(best)));
+  if (best && verdict.verdict !== "none") chips.push(h("li", {}, replayState(best)));
   return h(
     "div",
     { class: `verdict ${kind === "unknown" ? "none" : kind}`, "data-verdict": verdict.verdict },
@@ -62,6 +64,8 @@ const HEADLINES = {
   exact: (verdict, best) => [
     h("h2", {}, `Run ${best.record_id} put out exactly this text`),
     h("p", {}, `${EXACT_LAYERS[verdict.layer] ?? EXACT_LAYERS.normalised} Registered ${spoken(best.time)} by ${nameOf(best.operator)}.`),
+    verdict.records.length > 1 ? h("p", {}, `${verdict.records.length} records hold the same text.`) : "",
+    best.echo_permille >= ECHO_NOTED_PERMILLE ? h("p", {}, h("b", {}, "Its prompt already contained part of this text"), `, ${share(best.echo_permille)} of it: a model can be made to repeat anyone’s words.`) : "",
   ],
   excerpt: (verdict, best) => [
     h("h2", {}, `${plural(verdict.longest_run_words, "word")} in a row come from ${runs(verdict)}`),
@@ -72,6 +76,7 @@ const HEADLINES = {
     h("h2", {}, "No logged run put out this text"),
     h("p", {}, `Checked against log ${verdict.log.origin}: ${plural(verdict.log.size, "entry").replace("entrys", "entries")}, ${spoken(verdict.log.time)}. `,
       h("b", {}, "This does not mean that a person wrote it.")),
+    verdict.spans.length > 0 ? h("p", {}, "The marked passages stood in a run’s prompt already, so they do not count.") : "",
     h("p", { class: "soft" }, "Other models and other logs are not covered, and a reworded copy is not found yet."),
   ],
   unchecked: (verdict) => [
@@ -105,18 +110,17 @@ function highlighted(text, verdict) {
     h("h2", {}, "Your text"),
     h("div", { class: "sheet" }, h("p", { class: "prose", id: "marked" }, pieces)),
     hint("Marked: found in the record of that number.", echoes ? " Dotted: repeated from the run’s own prompt, not counted." : "",
+      verdict.search_capped ? " More records share short phrases with this text than were compared." : "",
       verdict.truncated ? ` Only the first ${plural(verdict.checked_chars, "character")} were checked.` : ""),
   );
 }
 
 function evidence(record, verdict, rank) {
   const own = verdict.spans.filter((span) => span.record_id === record.record_id && !span.subtracted);
-  const matched = own.reduce((sum, span) => sum + span.end - span.start, 0);
   return h("section", { "data-record": record.record_id },
     h("h2", {}, rank === 0 ? "Evidence: " : "Also: ", h("a", { href: `/records/${record.record_id}` }, `record ${record.record_id}`)),
     facts(
-      ["Share of your text", verdict.verdict === "exact" && record.matched_permille >= 1000 ? "all of it"
-        : `${share(record.matched_permille)}: ${number(matched)} of ${plural(verdict.checked_chars, "character")}, ${plural(own.length, "passage")}`],
+      ["Share of your text", shareWords(record, verdict, own)],
       ["Longest run", plural(record.longest_run_words, "word")],
       ["Prompt echo", record.echo_permille === 0 ? "none of this output repeats its prompt" : `${share(record.echo_permille)} of this output repeats its prompt`,
         record.echo_permille > 0 ? hint("A model can be made to repeat anyone’s text.") : null],
@@ -128,6 +132,20 @@ function evidence(record, verdict, rank) {
       ["In the log", h("a", { href: "/log" }, verdict.log.origin), hint(`leaf ${record.record_id} of a tree of ${number(verdict.log.size)}, leaf hash `, hash(record.leaf_hash))],
     ),
   );
+}
+
+function shareWords(record, verdict, own) {
+  if (verdict.verdict === "exact") return "all of it";
+  if (own.length === 0) return `${share(record.matched_permille)}, words that an earlier record has too`;
+  const matched = own.reduce((sum, span) => sum + span.end - span.start, 0);
+  const permille = Math.floor((matched * 1000) / verdict.checked_chars);
+  return `${share(permille)}: ${number(matched)} of ${plural(verdict.checked_chars, "character")}, in ${plural(own.length, "passage")}`;
+}
+
+function others(records) {
+  if (records.length === 0) return "";
+  const links = records.flatMap((record) => [" ", h("a", { href: `/records/${record.record_id}` }, String(record.record_id))]);
+  return h("p", {}, "The same words, in whole or in part, are also in records", links, ".");
 }
 
 function replays(record) {

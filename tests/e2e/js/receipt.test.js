@@ -45,7 +45,7 @@ test("each other part is bound too", async () => {
   assert.deepEqual(await change((r) => r.entry.proof.pop()), ["This entry is in the tree"]);
   assert.deepEqual(await change((r) => (r.operator.proof[1] = other)), ["The operator\u2019s registration is in the same tree"]);
   assert.deepEqual(await change((r) => (r.opening.output.salt = other)), ["The output is what the statement commits to"]);
-  assert.deepEqual(await change((r) => (r.opening.prompt.salt = r.opening.output.salt)), ["The prompt is what the statement commits to"]);
+  assert.deepEqual(await change((r) => (r.opening.prompt.salt = r.opening.output.salt)), ["The prompt\u2019s tokens are what the statement commits to"]);
   assert.ok((await change((r) => (r.operator.statement = r.entry.statement))).length >= 3);
   const resized = await change((r) => (r.checkpoint = r.checkpoint.replace("\n7\n", "\n8\n")));
   assert.ok(resized.includes("The log signed the root of this tree"));
