@@ -1,6 +1,7 @@
 """Wiring of the WSGI application, and nothing else."""
 
 from apiflask import APIFlask
+from flask.json.provider import DefaultJSONProvider
 
 from web import api, metrics, openai_api, operations, pages, tlog_api
 from web.documentation import complete_document
@@ -14,13 +15,20 @@ from web.version import version
 DESCRIPTION = "Did this text come from a registered model run? Generate, log, verify, replay."
 
 
+class _Json(DefaultJSONProvider):
+    """Members in the order of the documentation, text as UTF-8."""
+
+    sort_keys = False
+    ensure_ascii = False
+
+
 def create_app(target: Settings | Services | None = None) -> APIFlask:
     """The application. One process with threads serves it: the log, the engine and the counters live in it."""
     services = target if isinstance(target, Services) else build_services(target or Settings.from_env())
     app = APIFlask("web", title="RAIL", version=version(), spec_path="/openapi.json", docs_path=None)
     app.request_class = RailRequest
     app.description = DESCRIPTION
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = _Json(app)
     app.config.update(AUTO_OPERATION_ID=True, AUTO_VALIDATION_ERROR_RESPONSE=False, AUTO_404_RESPONSE=False)
     app.extensions["rail"] = services
     bound_bodies(app, services.settings)

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from secrets import token_bytes
 
@@ -15,7 +14,9 @@ from ledger.index import ContentIndex, echo_permille, fingerprint_root
 from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, Sampling
 from web.errors import RequestError
+from web.indexing import keep_up
 from web.signer import Signer
+from web.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class GenerationService:
         self._log = log
         self._index = index
         self._signer = signer
-        self._slots = threading.BoundedSemaphore(runs_max)
+        self._slots = Slots(runs_max, "generations")
         self._counting = threading.Lock()
         self._totals = Totals({}, 0, 0)
 
@@ -79,7 +80,7 @@ class GenerationService:
                 "invalid_value", f"visibility must be one of {', '.join(VISIBILITIES)}", 400, "visibility"
             )
         left = threading.Event()
-        with self._slot():
+        with self._slots.hold():
             prompt_ids = self.prompt_ids(prompt)
             run = self._engine.generate(prompt_ids, params, lambda: left.is_set() or cancelled())
             parts: list[str] = []
@@ -125,7 +126,7 @@ class GenerationService:
             visibility=visibility,
         )
         entry = self._signer.submit(lambda counter: _statement(transcript, content, counter), content)
-        self._index.catch_up(self._log)
+        keep_up(self._index, self._log)
         self._count(transcript)
         return LoggedRun(transcript, entry, transcript.text, transcript.finish_reason, visibility, content.access_key())
 
@@ -142,15 +143,6 @@ class GenerationService:
                 old.prompt_tokens + len(transcript.prompt_ids),
                 old.output_tokens + len(transcript.output_ids),
             )
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(blocking=False):
-            raise RequestError("overloaded", "too many generations are waiting; try again in a moment", 503)
-        try:
-            yield
-        finally:
-            self._slots.release()
 
 
 def _statement(transcript: Transcript, content: Content, counter: int) -> GenerationStatement:

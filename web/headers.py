@@ -17,6 +17,7 @@ def add_headers(app: APIFlask) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         headers = response.headers
+        headers.setdefault("Cache-Control", "no-store")
         headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("X-Frame-Options", "DENY")

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
-from flask import Response, current_app, jsonify, request
+from flask import Response, jsonify, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -108,7 +108,7 @@ def _is_union_branch(part: int | str) -> bool:
     return isinstance(part, str) and ("[" in part or part in ("int", "str", "decimal", "bool", "float"))
 
 
-def register_error_handlers(app: APIFlask, error_page: Callable[[Problem], Response | str] | None = None) -> None:
+def register_error_handlers(app: APIFlask, error_page: Callable[[Problem], Response] | None = None) -> None:
     """Answer every exception of `app` with a problem in the shape of its path.
 
     `error_page` renders a problem for a browser; without it browsers get the problem document too.
@@ -118,13 +118,7 @@ def register_error_handlers(app: APIFlask, error_page: Callable[[Problem], Respo
         problem = problem_of(error)
         if problem.status >= 500:
             log_failure(error)
-        if error_page is not None and _wants_page():
-            response = current_app.make_response(error_page(problem))
-        elif request.path.startswith("/v1/"):
-            response = jsonify(problem.openai_json())
-        else:
-            response = jsonify(problem.problem_json())
-            response.mimetype = "application/problem+json"
+        response = _render(problem, error_page)
         response.status_code = problem.status
         for name, value in _headers_of(error):
             response.headers[name] = value
@@ -135,6 +129,20 @@ def register_error_handlers(app: APIFlask, error_page: Callable[[Problem], Respo
 
     app.error_processor(respond)
     app.register_error_handler(Exception, respond)
+
+
+def _render(problem: Problem, error_page: Callable[[Problem], Response] | None) -> Response:
+    """The problem in the form that suits the path and the client."""
+    if request.path.startswith("/v1/"):
+        return jsonify(problem.openai_json())
+    if error_page is not None and _wants_page():
+        try:
+            return error_page(problem)
+        except LedgerError as error:  # a page shows the log's size; without a database there is none
+            log_failure(error)
+    response = jsonify(problem.problem_json())
+    response.mimetype = "application/problem+json"
+    return response
 
 
 def _wants_page() -> bool:

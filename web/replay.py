@@ -1,6 +1,5 @@
 """Run a logged generation again on this machine and say whether the bits agree."""
 
-import threading
 import time
 from dataclasses import asdict, dataclass
 
@@ -13,6 +12,9 @@ from ledger.content import Content
 from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, open_statement
 from web.errors import RequestError
+from web.slots import Slots
+
+REPLAYS_MAX = 4  # at one time; each has a cache of its own and they take turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class ReplayService:
     def __init__(self, engine: Engine, log: Log) -> None:
         self._engine = engine
         self._log = log
-        self._one = threading.Lock()
+        self._slots = Slots(REPLAYS_MAX, "replays")
 
     def replay(self, entry: Entry) -> ReplayOutcome:
         """Replay a generation. Raises RequestError (`not_a_generation`, 422) for another type of entry."""
@@ -50,7 +52,7 @@ class ReplayService:
         assert content is not None
         started = time.monotonic()
         try:
-            with self._one:
+            with self._slots.hold():
                 result = self._engine.replay(transcript_of(payload, content))
         except InferenceError as error:
             # Token ids or parameters that no run of this model can have had.

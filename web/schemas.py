@@ -84,9 +84,15 @@ class ChatMessage(Shape):
     name: str | None = Field(None, description="accepted and ignored")
 
 
+class TextFormat(Shape):
+    type: Literal["text"]
+
+
 class ChatRequest(GenerationFields):
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     max_completion_tokens: int | None = Field(None, description="the newer name of max_tokens")
+    response_format: TextFormat | None = None
+    store: Literal[False] | None = None
     logprobs: Literal[False] | None = None
     top_logprobs: None = None
 

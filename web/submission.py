@@ -8,6 +8,7 @@ from ledger.errors import StatementRefused
 from ledger.log import Entry
 from ledger.statement import GenerationStatement, open_statement
 from web.errors import RequestError
+from web.indexing import keep_up
 from web.schemas import ContentIn, RecordIn
 from web.services import Services
 
@@ -21,7 +22,7 @@ def submit(services: Services, statement: bytes, content: Content | None) -> Ent
         _check_prompt_text(services, statement, content)
     entry = services.log.submit(statement, content)
     if content is not None:
-        services.index.catch_up(services.log)
+        keep_up(services.index, services.log)
     return entry
 
 
@@ -41,20 +42,6 @@ def decode_record(body: RecordIn) -> tuple[bytes, Content | None]:
     """Statement and content of a JSON submission. RequestError `invalid_base64`, StatementRefused `content_*`."""
     statement = decode_base64(body.statement, "statement")
     return statement, _content(body.content) if body.content is not None else None
-
-
-def encode_content(content: Content) -> dict[str, object]:
-    """The JSON in which content travels beside its statement; inverse of what `decode_record` reads."""
-    return {
-        "prompt_text": content.prompt_text,
-        "prompt_ids": list(content.prompt_ids),
-        "prompt_salt": b64encode(content.prompt_salt).decode("ascii"),
-        "output_bytes": b64encode(content.output_bytes).decode("ascii"),
-        "output_ids": list(content.output_ids),
-        "output_salt": b64encode(content.output_salt).decode("ascii"),
-        "stop": list(content.stop),
-        "visibility": content.visibility,
-    }
 
 
 def _content(given: ContentIn) -> Content:

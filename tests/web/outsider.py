@@ -20,7 +20,6 @@ from ledger.statement import (
     sign_statement,
 )
 from web.services import Services
-from web.submission import encode_content
 
 
 def content_with(
@@ -37,6 +36,20 @@ def content_with(
         stop=(),
         visibility=visibility,
     )
+
+
+def encode_content(content: Content) -> dict[str, object]:
+    """The JSON in which content travels beside its statement."""
+    return {
+        "prompt_text": content.prompt_text,
+        "prompt_ids": list(content.prompt_ids),
+        "prompt_salt": b64encode(content.prompt_salt).decode("ascii"),
+        "output_bytes": b64encode(content.output_bytes).decode("ascii"),
+        "output_ids": list(content.output_ids),
+        "output_salt": b64encode(content.output_salt).decode("ascii"),
+        "stop": list(content.stop),
+        "visibility": content.visibility,
+    }
 
 
 class Outsider:

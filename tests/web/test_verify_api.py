@@ -1,5 +1,7 @@
 """POST /api/verify: verdicts of good and bad texts, each with the shape that is documented."""
 
+import json
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -12,6 +14,7 @@ from web.schemas import VerdictBody
 from web.services import Services
 
 WORDS = "the old lamp keeper walked down to the harbour before dawn and counted eleven boats that had come home safely"
+EXCERPT = WORDS.partition("lamp ")[2].rpartition(" home")[0]
 HUMAN = "Nobody in the office believed the printer would survive another week of quarterly reports and angry kicks."
 
 
@@ -48,15 +51,14 @@ def test_changed_spaces_quotes_and_invisible_characters_are_exact_after_normalis
 
 
 def test_excerpt_has_offsets_in_both_units(client: FlaskClient, record_id: int) -> None:
-    excerpt = "walked down to the harbour before dawn and counted eleven boats"
-    text = f"\U0001f9ea {HUMAN} Then she {excerpt}. {HUMAN}"
+    text = f"\U0001f9ea {HUMAN} Then the {EXCERPT}. {HUMAN}"
     verdict = verify(client, text)
     assert verdict.verdict == "excerpt"
     (span,) = verdict.spans
-    assert text[span.start : span.end] == excerpt
-    assert WORDS[span.record_start : span.record_end] == excerpt
+    assert text[span.start : span.end] == EXCERPT
+    assert WORDS[span.record_start : span.record_end] == EXCERPT
     utf16 = text.encode("utf-16-le")[2 * span.start_utf16 : 2 * span.end_utf16].decode("utf-16-le")
-    assert utf16 == excerpt
+    assert utf16 == EXCERPT
     assert span.start_utf16 == span.start + 1
 
 
@@ -111,4 +113,5 @@ def test_our_own_generation_is_found(client: FlaskClient, services: Services) ->
     ],
 )
 def test_bad_body_is_400(client: FlaskClient, body: object, code: str, param: str | None) -> None:
-    assert_error(client.post("/api/verify", json=body), 400, code, param)
+    escaped = json.dumps(body)  # in ASCII, so that half a surrogate pair travels as an escape
+    assert_error(client.post("/api/verify", data=escaped, content_type="application/json"), 400, code, param)
