@@ -6,7 +6,7 @@ counts, never content. Every failure is a ParseError whose code is `statement_<f
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
 from ledger.cbor import CborValue
 from ledger.errors import ParseError
@@ -63,7 +63,7 @@ class OperatorStatement(Payload):
     action: str = checked(one_of("register", "rotate", "revoke"))
 
     def __post_init__(self) -> None:
-        Payload.__post_init__(self)
+        Payload.__post_init__(self)  # By name: super() without arguments does not work in a class made with slots.
         check_public_key(self.public, "statement_public")
         if self.valid_to is not None and self.valid_to < self.valid_from:
             raise ParseError("statement_valid_to", "statement field 'valid_to' is before 'valid_from'")
@@ -169,7 +169,6 @@ class ErasureStatement(Payload):
     reason: str = checked(code)
 
 
-AnyPayload: TypeAlias = "OperatorStatement | ModelStatement | GenerationStatement | ReplayStatement | ErasureStatement"
 PAYLOAD_TYPES: Mapping[str, type[Payload]] = {
     kind.type: kind
     for kind in (OperatorStatement, ModelStatement, GenerationStatement, ReplayStatement, ErasureStatement)

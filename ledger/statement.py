@@ -18,7 +18,6 @@ from ledger.payload import (
 )
 
 __all__ = [
-    "GENERATION_BYTES_MAX",
     "STATEMENT_BYTES_MAX",
     "ErasureStatement",
     "GenerationStatement",
@@ -34,7 +33,6 @@ __all__ = [
 ]
 
 STATEMENT_BYTES_MAX = SIGNED_BYTES_MAX
-GENERATION_BYTES_MAX = 1_000  # Follows from the bounds of its fields; a test holds the two together.
 
 
 @dataclass(frozen=True, slots=True)

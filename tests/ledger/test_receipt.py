@@ -377,6 +377,11 @@ def test_entry_before_the_registration_or_after_its_end_is_rejected() -> None:
     assert check_receipt(receipt_of([expired, *ENTRIES[1:]], 1), LOG).statement.payload == model_statement()
 
 
+def test_registration_is_made_while_the_key_is_valid() -> None:
+    early = sign_statement(replace(operator_statement(), valid_from=TIME + 1), OPERATOR_KEY)
+    assert rejected(receipt_of([early, *ENTRIES[1:]], GENERATION)) == "operator_statement_outside_validity"
+
+
 def test_opening_of_an_entry_without_content_is_rejected() -> None:
     assert rejected(receipt_of(ENTRIES, 4, shown=opening())) == "opening"
     assert erasure_statement().type == "erasure"
