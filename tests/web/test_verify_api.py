@@ -13,8 +13,11 @@ from web.generation import LoggedRun
 from web.schemas import VerdictBody
 from web.services import Services
 
-WORDS = "the old lamp keeper walked down to the harbour before dawn and counted eleven boats that had come home safely"
-EXCERPT = WORDS.partition("lamp ")[2].rpartition(" home")[0]
+EXCERPT = (
+    "lamp keeper walked down to the harbour before dawn and counted eleven boats that had come home safely through "
+    "the fog and the cold autumn rain"
+)
+WORDS = f"The old {EXCERPT}, and then he put out the light and slept until noon."
 HUMAN = "Nobody in the office believed the printer would survive another week of quarterly reports and angry kicks."
 
 
