@@ -1,5 +1,6 @@
 """The real `rail` command as a process, on a tiny model, with homes of its own."""
 
+import io
 import json
 import os
 import subprocess
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 
 from tests.cli.wordy_model import write_wordy
+from web.cli import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 120
 PROMPT = "once upon a time"
-SAMPLING = ("--seed", "7", "--temperature", "1.5", "--max-tokens", "60")
+SAMPLING = ("--seed", "7", "--temperature", "1", "--max-tokens", "60")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,22 @@ class Machine:
         }
         return kept | ours | extra
 
+    def here(self, *arguments: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None) -> Finished:
+        """Run `rail ARGUMENTS` inside this process: the same code without a second start of Python."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("RAIL_")]:
+                patch.delenv(name)
+            for name, value in self.environment(**(env or {})).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            with pytest.raises(SystemExit) as left:
+                main.main(list(map(str, arguments)))
+        texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+        return Finished(int(left.value.code or 0), *texts)
+
     def rail(self, *arguments: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None) -> Finished:
         """Run `rail ARGUMENTS` to its end."""
         done = subprocess.run(
@@ -86,7 +104,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 @pytest.fixture(scope="session")
 def rail(machine: Machine) -> Rail:
+    """The command as a process of its own."""
     return machine.rail
+
+
+@pytest.fixture(scope="session")
+def here(machine: Machine) -> Rail:
+    """The command inside this process, for the long lists of cases."""
+    return machine.here
 
 
 @pytest.fixture(scope="session", autouse=True)

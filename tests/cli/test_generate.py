@@ -34,25 +34,25 @@ def test_stdout_is_the_text_and_nothing_else(rail: Rail, story: Story, tmp_path:
     assert "receipt" in done.err
 
 
-def test_without_a_seed_a_fresh_one_is_drawn_and_reproduces_the_text(rail: Rail, tmp_path: Path) -> None:
+def test_without_a_seed_a_fresh_one_is_drawn_and_reproduces_the_text(here: Rail, tmp_path: Path) -> None:
     home = tmp_path / "h"
-    first = rail("generate", "the", "--max-tokens", "12", "--home", home, "--json").json
-    again = rail("generate", "the", "--max-tokens", "12", "--home", home, "--json", "--seed", str(first["seed"])).json
+    first = here("generate", "the", "--max-tokens", "12", "--home", home, "--json").json
+    again = here("generate", "the", "--max-tokens", "12", "--home", home, "--json", "--seed", str(first["seed"])).json
     assert again["token_ids"] == first["token_ids"]
     assert again["record_id"] == first["record_id"] + 1
     assert again["leaf_hash"] != first["leaf_hash"]  # another salt, another counter
 
 
-def test_the_prompt_may_come_from_standard_input(rail: Rail, tmp_path: Path) -> None:
-    done = rail("generate", "-", "--max-tokens", "4", "--home", tmp_path / "h", "--json", stdin="und 你好\n".encode())
+def test_the_prompt_may_come_from_standard_input(here: Rail, tmp_path: Path) -> None:
+    done = here("generate", "-", "--max-tokens", "4", "--home", tmp_path / "h", "--json", stdin="und 你好\n".encode())
     assert done.code == 0, done.err
 
 
-def test_a_private_run_is_in_the_log_but_cannot_be_found_by_its_text(rail: Rail, tmp_path: Path) -> None:
+def test_a_private_run_is_in_the_log_but_cannot_be_found_by_its_text(here: Rail, tmp_path: Path) -> None:
     home = tmp_path / "h"
-    run = rail("generate", PROMPT, *SAMPLING, "--visibility", "private", "--home", home, "--json").json
-    assert rail("verify", "-", "--home", home, "--json", stdin=run["text"].encode()).json["verdict"] == "none"
-    assert rail("verify", run["receipt"], "--home", home, "--json").code == 0
+    run = here("generate", PROMPT, *SAMPLING, "--visibility", "private", "--home", home, "--json").json
+    assert here("verify", "-", "--home", home, "--json", stdin=run["text"].encode()).json["verdict"] == "none"
+    assert here("verify", run["receipt"], "--home", home, "--json").code == 0
 
 
 @pytest.mark.parametrize(
@@ -76,18 +76,18 @@ def test_a_private_run_is_in_the_log_but_cannot_be_found_by_its_text(rail: Rail,
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
 )
-def test_what_cannot_be_run_has_its_own_code(rail: Rail, tmp_path: Path, options: tuple[str, ...], code: str) -> None:
-    done = rail("generate", "once", *options, "--home", tmp_path / "h", "--json")
+def test_what_cannot_be_run_has_its_own_code(here: Rail, tmp_path: Path, options: tuple[str, ...], code: str) -> None:
+    done = here("generate", "once", *options, "--home", tmp_path / "h", "--json")
     assert (done.code, done.error) == (2, code)
 
 
-def test_a_prompt_longer_than_the_context_is_refused(rail: Rail, tmp_path: Path) -> None:
-    done = rail("generate", "the cat sat on the mat " * 100, "--home", tmp_path / "h", "--json")
+def test_a_prompt_longer_than_the_context_is_refused(here: Rail, tmp_path: Path) -> None:
+    done = here("generate", "the cat sat on the mat " * 100, "--home", tmp_path / "h", "--json")
     assert (done.code, done.error) == (2, "context_exceeded")
 
 
-def test_a_prompt_that_is_not_text_is_refused(rail: Rail, tmp_path: Path) -> None:
-    done = rail("generate", "-", "--home", tmp_path / "h", "--json", stdin=b"once \xff upon")
+def test_a_prompt_that_is_not_text_is_refused(here: Rail, tmp_path: Path) -> None:
+    done = here("generate", "-", "--home", tmp_path / "h", "--json", stdin=b"once \xff upon")
     assert (done.code, done.error) == (2, "invalid_utf8")
 
 

@@ -66,18 +66,18 @@ def test_a_wrong_option_is_one_line_with_a_hint_and_exit_code_2(rail: Rail) -> N
     assert rail("nonsense", "--json").error == "usage"
 
 
-def test_an_environment_variable_stands_in_for_its_option(rail: Rail) -> None:
-    done = rail("generate", "x", env={"RAIL_SEED": "-1", "RAIL_JSON": "1"})
+def test_an_environment_variable_stands_in_for_its_option(here: Rail) -> None:
+    done = here("generate", "x", env={"RAIL_SEED": "-1", "RAIL_JSON": "1"})
     assert done.code == 2
     assert done.error == "out_of_range"
 
 
-def test_an_option_wins_over_its_variable(rail: Rail) -> None:
-    done = rail("model", "show", "/nowhere.rail", "--json", env={"RAIL_MODEL": os.devnull})
+def test_an_option_wins_over_its_variable(here: Rail) -> None:
+    done = here("model", "show", "/nowhere.rail", "--json", env={"RAIL_MODEL": os.devnull})
     assert "/nowhere.rail" in done.json["error"]["message"]
 
 
-def test_an_unforeseen_error_is_called_a_bug_and_shows_no_stack(rail: Rail) -> None:
-    done = rail("log", "info", "--json", env={"RAIL_DATABASE": "nonsense://"})
+def test_an_unforeseen_error_is_called_a_bug_and_shows_no_stack(here: Rail) -> None:
+    done = here("log", "info", "--json", env={"RAIL_DATABASE": "nonsense://"})
     assert done.code == 2
     assert "Traceback" not in done.err

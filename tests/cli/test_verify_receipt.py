@@ -24,13 +24,13 @@ def test_a_receipt_needs_nothing_but_the_key_of_the_log(rail: Rail, story: Story
     assert not (tmp_path / "none").exists()
 
 
-def test_the_key_may_come_from_the_environment_or_from_the_home_folder(rail: Rail, story: Story) -> None:
-    assert rail("verify", story.receipt, env={"RAIL_LOG_KEY": story.vkey}).code == 0
-    assert rail("verify", story.receipt, "--home", story.home).out.count("✓") == 1
+def test_the_key_may_come_from_the_environment_or_from_the_home_folder(here: Rail, story: Story) -> None:
+    assert here("verify", story.receipt, env={"RAIL_LOG_KEY": story.vkey}).code == 0
+    assert here("verify", story.receipt, "--home", story.home).out.count("✓") == 1
 
 
-def test_without_a_trusted_key_a_receipt_is_not_checked_against_its_own(rail: Rail, story: Story) -> None:
-    done = rail("verify", story.receipt, "--json")
+def test_without_a_trusted_key_a_receipt_is_not_checked_against_its_own(here: Rail, story: Story) -> None:
+    done = here("verify", story.receipt, "--json")
     assert (done.code, done.error) == (2, "no_trusted_log_key")
 
 
@@ -40,19 +40,19 @@ def test_a_receipt_of_another_log_is_refused(rail: Rail, story: Story) -> None:
     assert (done.code, done.error) == (3, "receipt_log")
 
 
-def test_a_key_that_is_none_cannot_check_anything(rail: Rail, story: Story) -> None:
-    done = rail("verify", story.receipt, "--log-key", "rubbish", "--json")
+def test_a_key_that_is_none_cannot_check_anything(here: Rail, story: Story) -> None:
+    done = here("verify", story.receipt, "--log-key", "rubbish", "--json")
     assert (done.code, done.error) == (2, "vkey_format")
 
 
-def test_the_text_is_compared_with_the_opened_output(rail: Rail, story: Story, tmp_path: Path) -> None:
+def test_the_text_is_compared_with_the_opened_output(here: Rail, story: Story, tmp_path: Path) -> None:
     same, spaced, other = tmp_path / "same.txt", tmp_path / "spaced.txt", tmp_path / "other.txt"
     same.write_text(story.text, encoding="utf-8")
     spaced.write_text(story.text.replace(" ", "\u00a0 ") + "\n", encoding="utf-8")
     other.write_text(story.text + " the end", encoding="utf-8")
 
     def compare(file: Path) -> tuple[int, Any]:
-        done = rail("verify", story.receipt, "--home", story.home, "--text", file, "--json")
+        done = here("verify", story.receipt, "--home", story.home, "--text", file, "--json")
         return done.code, done.json["text"]
 
     assert compare(same) == (0, {"verdict": "exact", "layer": "raw"})
@@ -60,13 +60,13 @@ def test_the_text_is_compared_with_the_opened_output(rail: Rail, story: Story, t
     assert compare(other) == (1, {"verdict": "none"})
 
 
-def test_a_receipt_without_opening_proves_the_entry_but_no_text(rail: Rail, story: Story, tmp_path: Path) -> None:
+def test_a_receipt_without_opening_proves_the_entry_but_no_text(here: Rail, story: Story, tmp_path: Path) -> None:
     value = json.loads(story.receipt.read_text(encoding="utf-8"))
     value["opening"] = None
     closed = tmp_path / "closed.json"
     closed.write_text(Receipt.from_object(value).to_json(), encoding="utf-8")
-    assert rail("verify", closed, "--home", story.home).code == 0
-    done = rail("verify", closed, "--home", story.home, "--text", story.receipt, "--replay", "--json")
+    assert here("verify", closed, "--home", story.home).code == 0
+    done = here("verify", closed, "--home", story.home, "--text", story.receipt, "--replay", "--json")
     assert (done.code, done.json["verdict"]) == (2, "unchecked")
     assert done.json["proof"]["verdict"] == "match"
     assert done.json["replay"] == {"verdict": "unchecked", "reason": "no_opening"}
@@ -82,8 +82,8 @@ def test_the_run_replays_in_another_process(rail: Rail, story: Story, kernels: s
     assert replay["tokens"] == len(story.answer["token_ids"])
 
 
-def test_text_and_replay_are_questions_about_receipts(rail: Rail, story: Story) -> None:
-    done = rail("verify", "some words", "--replay", "--home", story.home, "--json")
+def test_text_and_replay_are_questions_about_receipts(here: Rail, story: Story) -> None:
+    done = here("verify", "some words", "--replay", "--home", story.home, "--json")
     assert (done.code, done.error) == (2, "not_a_receipt")
 
 
@@ -130,7 +130,7 @@ def altered_receipts(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
     yield changed(["extra"], 1)
 
 
-def test_each_altered_field_is_refused_with_exit_code_3(rail: Rail, story: Story, tmp_path: Path) -> None:
+def test_each_altered_field_is_refused_with_exit_code_3(here: Rail, story: Story, tmp_path: Path) -> None:
     value = json.loads(story.receipt.read_text(encoding="utf-8"))
     key = VerifyKey.parse(story.vkey)
     seen = set()
@@ -143,7 +143,7 @@ def test_each_altered_field_is_refused_with_exit_code_3(rail: Rail, story: Story
         if name in ("format", "entry.statement", "entry.index", "checkpoint", "opening.output.content"):
             file = tmp_path / f"{name}.json"
             file.write_text(text, encoding="utf-8")
-            done = rail("verify", file, "--home", story.home, "--json")
+            done = here("verify", file, "--home", story.home, "--json")
             assert (done.code, done.json["verdict"]) == (3, "proof_failed"), name
             assert done.error == caught.value.code
     assert len(seen) >= 8  # different faults are told apart

@@ -1,4 +1,4 @@
-"""The tiny model with a vocabulary of words: its outputs mean nothing, but they can be quoted, altered and looked up."""
+"""The tiny model with a vocabulary of words: its outputs mean nothing, but they can be quoted and looked up."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,47 +8,11 @@ from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, se
 from inference.modelwriter import write_model
 from tests.inference.tiny_model import CONFIG, PROVENANCE, tiny_model
 
-WORDS = [
-    "the",
-    "a",
-    "and",
-    "but",
-    "so",
-    "then",
-    "little",
-    "old",
-    "brave",
-    "green",
-    "moon",
-    "river",
-    "fox",
-    "girl",
-    "boy",
-    "stone",
-    "garden",
-    "window",
-    "story",
-    "bread",
-    "ran",
-    "sang",
-    "found",
-    "lost",
-    "gave",
-    "kept",
-    "saw",
-    "dreamed",
-    "under",
-    "over",
-    "beside",
-    "into",
-    "quietly",
-    "slowly",
-    "never",
-    "always",
-    "happy",
-    "cold",
-    "bright",
-]
+VOCABULARY = """
+    the a and but so then little old brave green moon river fox girl boy stone garden window story bread ran sang found
+    lost gave kept saw dreamed under over beside into quietly slowly never always happy cold bright
+"""
+WORDS = VOCABULARY.split()
 FIRST_WORD = 3 + 256 + 1  # after three control pieces, the bytes and a lone space
 
 
