@@ -82,13 +82,13 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     contexts = []
     complaints: list[str] = []
 
-    def opened(path: str, viewport: ViewportSize = DESKTOP, dark: bool = False) -> Page:
+    def opened(path: str, viewport: ViewportSize = DESKTOP, dark: bool = False, script: str = "") -> Page:
         context = browser.new_context(
             base_url=site.url, viewport=viewport, color_scheme="dark" if dark else "light", accept_downloads=True
         )
         contexts.append(context)
         context.set_default_timeout(30_000)
-        context.add_init_script(WATCH_POLICY)
+        context.add_init_script(f"{WATCH_POLICY}; {script}")
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))

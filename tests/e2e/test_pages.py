@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from ledger.log import Entry
 from tests.e2e.conftest import DESKTOP, PHONE, Site, keep_screenshot
@@ -56,7 +56,7 @@ def test_a_generation_becomes_a_record_whose_proof_holds_until_a_byte_is_flipped
     keep_screenshot(page, "generate-done-desktop")
 
     link.click()
-    expect(page.locator("[data-proof=verified]")).to_have_text("All 7 checks passed")
+    expect(page.locator("[data-proof=verified]")).to_have_text("All 8 checks passed")
     assert page.locator("#output-text").evaluate("element => element.textContent") == content.output_text
     expect(page.locator(".ladder .own.whole")).to_contain_text("equal to the checkpoint")
     page.get_by_role("button", name="Flip one byte").click()
@@ -79,7 +79,7 @@ def test_a_seed_is_drawn_when_none_is_given_and_a_private_text_is_not_shown(open
     assert page.locator("#used-seed").inner_text().isdigit()
     assert "key=" in (page.get_by_role("link", name=re.compile("receipt.json")).get_attribute("href") or "")
     page.locator("#record-link").click()
-    expect(page.locator("[data-proof=verified]")).to_have_text("All 5 checks passed")
+    expect(page.locator("[data-proof=verified]")).to_have_text("All 6 checks passed")
     expect(page.get_by_text("The text of this record is not public")).to_be_visible()
 
 
@@ -94,6 +94,47 @@ def test_a_run_that_the_reader_stops_is_still_logged(open_page: Open, site: Site
     expect(page.locator("#record").get_by_role("link", name="records")).to_be_visible()
     expect(page.get_by_role("button", name="Generate")).to_be_enabled()
     assert site.services.log.size() == before + 1
+
+
+def test_a_browser_without_ed25519_says_what_it_did_not_check(open_page: Open, generated: Entry) -> None:
+    refuse = "crypto.subtle.importKey = async () => { throw new DOMException('', 'NotSupportedError'); }"
+    page = open_page(f"/records/{generated.index}", script=refuse)
+    expect(page.locator("[data-proof=open]")).to_have_text("5 of 8 checks passed, 3 not checked by this browser")
+    page.get_by_role("button", name="Flip one byte").click()
+    expect(page.locator("[data-proof=refused]")).to_be_visible()
+    page.goto("/log")
+    expect(page.locator("#signature")).to_have_text("not checked by this browser")
+
+
+def test_a_browser_that_withholds_hashing_checks_nothing_and_says_so(open_page: Open, generated: Entry) -> None:
+    withhold = "Object.defineProperty(crypto, 'subtle', { value: undefined })"
+    page = open_page(f"/records/{generated.index}", script=withhold)
+    expect(page.locator("#proof-result")).to_contain_text("Not checked by this browser")
+    expect(page.get_by_role("button", name="Flip one byte")).to_be_hidden()
+
+
+def test_a_forged_receipt_is_refused(open_page: Open, generated: Entry, site: Site) -> None:
+    page = open_page("/log")
+
+    def forge(route: Route) -> None:
+        receipt = route.fetch().json()
+        receipt["entry"]["statement"] = receipt["operator"]["statement"]
+        route.fulfill(json=receipt)
+
+    page.route("**/receipt", forge)
+    page.goto(f"/records/{generated.index}")
+    expect(page.locator("[data-proof=refused]")).to_be_visible()
+    # A sound receipt, but of another record.
+    page.route("**/receipt", lambda route: route.fulfill(json=site.services.log.receipt(0, False).to_object()))
+    page.reload()
+    expect(page.locator("[data-proof=refused]")).to_be_visible()
+    expect(page.locator(".checks li", has=page.locator(".bad"))).to_have_text(
+        re.compile("The receipt is of this record")
+    )
+    page.route("**/receipt", lambda route: route.fulfill(json={"format": "something else"}))
+    page.reload()
+    expect(page.locator("#proof-result")).to_contain_text("could not be checked")
+    assert page.locator("[data-proof]").count() == 0
 
 
 def test_a_replay_on_request_gives_the_same_bits(open_page: Open, generated: Entry) -> None:

@@ -4,6 +4,7 @@ import { canHash, fromBase64, hex } from "./bytes.js";
 import { openStatement } from "./cose.js";
 import { facts, h, hash, hint, notice, plural, state } from "./dom.js";
 import { events, post, request, ServiceError } from "./http.js";
+import { handOver } from "./memory.js";
 import { leafHash } from "./merkle.js";
 
 const SEED_MAX = 2n ** 63n - 1n;
@@ -44,7 +45,7 @@ async function generate() {
       rail = chunk.rail ?? rail;
     }
     if (rail === null) throw new ServiceError("incomplete", "The stream ended before the record was written.");
-    await show(rail);
+    await show(rail, written.textContent);
   } catch (error) {
     const stopped = error.name === "AbortError";
     progress.textContent = stopped ? "Stopped. What was generated until then is in the log." : "";
@@ -57,7 +58,7 @@ async function generate() {
 }
 
 /** Shows the record from its signed bytes, not from what the stream said about it. */
-async function show(rail) {
+async function show(rail, text) {
   const details = await (await request(`/api/records/${rail.record_id}`)).json();
   const bytes = fromBase64(details.statement_cose);
   const { payload } = openStatement(bytes);
@@ -72,7 +73,8 @@ async function show(rail) {
       ["Tokens", `${payload.get("prompt_tokens")} in, ${payload.get("output_tokens")} out`],
       ["Leaf hash", h("code", { id: "leaf-hash" }, rail.leaf_hash), agrees === null ? null : hint(agrees ? state("good", "your browser gets the same hash") : state("bad", "your browser gets another hash"))],
       ["Receipt", h("a", { href: rail.receipt_url, download: file }, file), hint(rail.receipt_url.includes("key=") ? "Keep it: it alone opens the text, and this page does not show it again." : "enough for a check without this server")],
-    )));
+    ),
+    h("div", { class: "actions" }, h("button", { type: "button", on: { click: () => handOver(text) } }, "Verify this text"))));
 }
 
 function busy(on, words) {

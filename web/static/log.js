@@ -2,6 +2,7 @@
 
 import { canHash } from "./bytes.js";
 import { state } from "./dom.js";
+import { compareKey } from "./memory.js";
 import { parseNote, parseVkey, verifyNote } from "./note.js";
 
 const checkpoint = document.getElementById("checkpoint");
@@ -19,15 +20,9 @@ async function check() {
   }
 }
 
-/** Trust on first use: a key that changes for an origin is either a new log or another log in its place. */
-function remember() {
-  const origin = checkpoint.textContent.split("\n", 1)[0];
-  const name = `rail-log-key:${origin}`;
-  const known = localStorage.getItem(name);
-  if (known === null) localStorage.setItem(name, vkey);
-  if (known === null || known === vkey) return known === null ? "your browser will remember this key" : "the same key as when your browser first saw this log";
-  return `not the key that your browser first saw for this log: ${known}`;
-}
+const KEY_WORDS = { new: "your browser will remember this key", same: "the same key as when your browser first saw this log" };
 
+const origin = checkpoint.textContent.split("\n", 1)[0];
+const known = compareKey(origin, vkey);
 outcome.replaceChildren(await check());
-document.getElementById("key-memory").textContent = remember();
+document.getElementById("key-memory").textContent = KEY_WORDS[known] ?? `not the key that your browser first saw for this log: ${known}`;

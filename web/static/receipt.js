@@ -125,7 +125,8 @@ async function openPart(tag, { opening }, signed) {
   const part = opening[tag];
   if (part === null) return null;
   const claim = CLAIMS[tag];
-  const commitment = signed.payload?.get(`${tag}_commitment`);
+  if (signed.fault) return { check: { claim, passed: false, why: "The statement with its commitment cannot be read." }, bytes: null };
+  const commitment = signed.payload.get(`${tag}_commitment`);
   const found = await sha256(utf8(`${DOMAIN}${tag}\0`), part.salt, part.content);
   const passed = commitment instanceof Uint8Array && equal(found, commitment);
   const content = attempt(() => decode(part.content));

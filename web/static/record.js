@@ -4,6 +4,8 @@ import { canHash, hex } from "./bytes.js";
 import { h, hash, hint, icon, notice, number, state } from "./dom.js";
 import { post, request } from "./http.js";
 import { ladder } from "./ladder.js";
+import { compareKey, handOver } from "./memory.js";
+import { leafHash } from "./merkle.js";
 import { parseVkey } from "./note.js";
 import { checkReceipt, parseReceipt } from "./receipt.js";
 
@@ -22,15 +24,25 @@ async function prove() {
   try {
     const receipt = parseReceipt(await (await request(section.dataset.receipt)).json());
     const vkey = await parseVkey(section.dataset.vkey);
-    const original = await checkReceipt(receipt, vkey);
+    const original = await check(receipt, vkey);
     show(original, original);
     showCommitted(original.output);
+    const known = compareKey(vkey.name, section.dataset.vkey);
+    if (known !== "new" && known !== "same") outcome.append(notice(h("p", {}, "Not the key that your browser first saw for this log: ", hash(known))));
     actions.hidden = false;
     flip.addEventListener("click", () => flipped(receipt, vkey, original));
     restore.addEventListener("click", () => restored(original));
   } catch (error) {
     outcome.replaceChildren(notice(h("p", {}, state("unknown", "The receipt could not be checked")), h("p", {}, error.message)));
   }
+}
+
+/** All checks of the receipt, and first that it is the receipt of the record on this page. */
+async function check(receipt, vkey) {
+  const result = await checkReceipt(receipt, vkey);
+  const passed = receipt.index === Number(section.dataset.index) && hex(await leafHash(receipt.statement)) === element("leaf-hash").textContent;
+  const why = passed ? "Its statement hashes to the leaf hash above: SHA-256(00 ‖ statement)." : "Its statement does not hash to the leaf hash above.";
+  return { ...result, checks: [{ claim: "The receipt is of this record", passed, why }, ...result.checks] };
 }
 
 /** Shows the output from the bytes that the statement commits to, in place of the server's copy. */
@@ -45,7 +57,7 @@ async function flipped(receipt, vkey, original) {
   const statement = receipt.statement.slice();
   const offset = crypto.getRandomValues(new Uint32Array(1))[0] % statement.length;
   statement[offset] ^= 1;
-  show(await checkReceipt({ ...receipt, statement }, vkey), original, { offset, before: receipt.statement[offset] });
+  show(await check({ ...receipt, statement }, vkey), original, { offset, before: receipt.statement[offset] });
   restore.hidden = false;
   flip.textContent = "Flip another byte";
   flipHint.hidden = true;
@@ -129,7 +141,6 @@ async function replayNow(button, status) {
 
 element("replay")?.addEventListener("click", (event) => replayNow(event.target, element("replay-result")));
 element("verify-output")?.addEventListener("click", () => {
-  sessionStorage.setItem("rail-text-to-verify", element("output-text").textContent);
-  location.href = "/verify";
+  handOver(element("output-text").textContent);
 });
 await prove();

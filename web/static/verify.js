@@ -2,9 +2,9 @@
 
 import { facts, h, hash, hint, notice, number, plural, share, state, when } from "./dom.js";
 import { post, request } from "./http.js";
+import { takeOver } from "./memory.js";
 import { cut } from "./spans.js";
 
-const HANDOVER = "rail-text-to-verify";
 const SHOWN_RECORDS = 3;
 const ECHO_NOTED_PERMILLE = 200;
 const form = document.getElementById("verify");
@@ -207,9 +207,5 @@ form.addEventListener("submit", (event) => {
   verify(field.value);
 });
 
-const handed = sessionStorage.getItem(HANDOVER);
-if (handed !== null) {
-  sessionStorage.removeItem(HANDOVER);
-  field.value = handed;
-}
+field.value = takeOver() ?? field.value;
 button.disabled = false;
