@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# No time limit per example: a machine shared with a training run is no defect of the code under test.
-settings.register_profile("rail", deadline=None)
+# No time limits on examples or on making them: a busy machine is no defect of the code under test.
+settings.register_profile("rail", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rail")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
