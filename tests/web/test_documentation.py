@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from web import schemas
 
-UNDOCUMENTED = ("openapi.", "pages.", "static")
+UNDOCUMENTED = ("openapi.", "pages.")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 SCHEMA_KEYWORDS = {
     "$ref", "type", "title", "description", "properties", "required", "additionalProperties", "items", "anyOf",
