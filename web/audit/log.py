@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ledger.checkpoint import Checkpoint, open_checkpoint
-from ledger.errors import LedgerError, ProofInvalid
+from ledger.errors import LedgerError, ParseError, ProofInvalid, SignatureInvalid
 from ledger.keys import VerifyKey
 from ledger.merkle import check_consistency, leaf_hash, prove_consistency
 from ledger.tiles import TILE_WIDTH, tile_width
@@ -37,10 +37,16 @@ class LogView:
     """One log at one signed checkpoint: every entry it hands out has been checked against the root."""
 
     def __init__(self, source: TileSource, note: bytes, key: VerifyKey) -> None:
-        """Raises ParseError or SignatureInvalid for the note, LogBroken for tiles that miss its root."""
+        """Raises LogBroken for a note that the log's key did not sign and for tiles that miss its root, ParseError for
+        something that is no note at all: an address where there is no log.
+        """
         self.note = note
         self.key = key
-        self.checkpoint: Checkpoint = open_checkpoint(note, key, key.name)
+        try:
+            self.checkpoint: Checkpoint = open_checkpoint(note, key, key.name)
+        except SignatureInvalid as error:
+            hint = "this is not the log with that key, or somebody stands between"
+            raise LogBroken(error.code, f"the checkpoint does not hold: {error}", hint) from error
         self._source = source
         self.tiles = TileReader(self.checkpoint, source)
         self._bundle: tuple[int, list[bytes]] = (-1, [])
@@ -54,7 +60,10 @@ class LogView:
 
     def _read_bundle(self, number: int) -> list[bytes]:
         width = tile_width(None, number, self.checkpoint.size)
-        entries = self._source.entries(number, width)
+        try:
+            entries = self._source.entries(number, width)
+        except ParseError as error:
+            raise LogBroken(error.code, f"entry bundle {number} does not parse: {error}") from error
         for offset, (entry, expected) in enumerate(zip(entries, self.tiles.leaf_hashes(number), strict=True)):
             if leaf_hash(entry) != expected:
                 index = number * TILE_WIDTH + offset
