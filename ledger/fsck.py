@@ -193,7 +193,7 @@ class _Check:
                 page = store.contents_after(connection, after, CONTENTS_PAGE)
                 rows = store.entries_at(connection, [index for index, _, _ in page])
                 for index, visibility, body in page:
-                    if index < size:
+                    if index < size or index not in rows:
                         self.report.contents += 1
                         self._content(index, visibility, body, rows.get(index))
                 for index, erasure in store.erasures_among(connection, [index for index, _, _ in page]):
