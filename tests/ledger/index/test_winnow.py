@@ -1,0 +1,78 @@
+"""Fingerprints: the winnowing guarantee, against a slow definition of the rule."""
+
+from hashlib import blake2b
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.index.rules import RUN_WEIGHT_MIN, SHINGLE_WEIGHT, WINDOW_SHINGLES
+from ledger.index.text import Text
+from ledger.index.units import units_of
+from ledger.index.winnow import edges_of, may_be_run, shingles_of, winnow
+
+UNITS = st.lists(st.sampled_from(["a ", "b ", "c ", "d ", "\u4e2d", "\u6587", "\u0e01", "\u0e02"]), max_size=60)
+
+
+def test_hash_is_the_specified_one() -> None:
+    shingles = shingles_of(units_of("once upon a time there was"))
+    digest = blake2b(b"once upon a time there", digest_size=8, person=b"rail-match/1").digest()
+    assert shingles.hashes[0] == int.from_bytes(digest, "big", signed=True)
+    assert shingles.ends == [5, 6]
+
+
+@given(st.lists(st.integers(0, 9), max_size=40))
+def test_keeps_the_last_least_hash_of_each_window(hashes: list[int]) -> None:
+    wanted = set()
+    for first in range(max(1, len(hashes) - WINDOW_SHINGLES + 1)) if hashes else ():
+        window = hashes[first : first + WINDOW_SHINGLES]
+        wanted.add(first + max(i for i, value in enumerate(window) if value == min(window)))
+    assert winnow(hashes) == sorted(wanted)
+
+
+@given(UNITS)
+def test_shingles_are_the_shortest_of_their_weight(parts: list[str]) -> None:
+    units = units_of("".join(parts))
+    shingles = shingles_of(units)
+    for start, end in enumerate(shingles.ends):
+        assert units.weight(start, end) >= SHINGLE_WEIGHT > units.weight(start, end - 1)
+    following = len(shingles.ends)
+    assert units.weight(following, len(units)) < SHINGLE_WEIGHT
+
+
+@given(UNITS, UNITS, UNITS, UNITS, UNITS)
+def test_shared_runs_share_a_fingerprint_whose_edges_agree(
+    run: list[str], before: list[str], after: list[str], other_before: list[str], other_after: list[str]
+) -> None:
+    shared = "".join(run)
+    if units_of(shared).totals[-1] < RUN_WEIGHT_MIN:
+        shared = shared + " x" * 8
+    ours = Text("".join(before) + " " + shared + " " + "".join(after))
+    theirs = Text("".join(other_before) + " " + shared + " " + "".join(other_after))
+    known = {(theirs.shingles.hashes[i], _edges(theirs, i)) for i in theirs.fingerprints}
+    assert any(
+        ours.shingles.hashes[i] == value and may_be_run(_edges(ours, i), edges)
+        for i in ours.fingerprints
+        for value, edges in known
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "possible"),
+    [
+        (0x1234, 0x1234, True),
+        (0x1299, 0x1288, True),  # two to the left
+        (0x9934, 0x8834, True),  # two to the right
+        (0x1939, 0x1838, True),  # one on each side
+        (0x9294, 0x8284, False),  # the nearer ones differ
+        (0x1999, 0x1888, False),  # one is not enough
+        (0x0000, 0x0000, False),  # both texts end on both sides
+        (0x1000, 0x1000, False),
+    ],
+)
+def test_edges_count_outwards(ours: int, theirs: int, possible: bool) -> None:
+    assert may_be_run(ours, theirs) is possible
+
+
+def _edges(text: Text, shingle: int) -> int:
+    return edges_of(text.units, shingle, text.shingles.ends[shingle])
