@@ -1,4 +1,4 @@
-"""How the pages write numbers: template filters."""
+"""How the pages write numbers and messages: template filters."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -24,4 +24,14 @@ def megabytes(value: int) -> str:
     return f"{tenths // 10}.{tenths % 10} MB"
 
 
-FILTERS: dict[str, Callable[[int], str]] = {"micro": micro, "permille": permille, "megabytes": megabytes}
+def sentence(text: str) -> str:
+    """A message with a capital and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "micro": micro,
+    "permille": permille,
+    "megabytes": megabytes,
+    "sentence": sentence,
+}

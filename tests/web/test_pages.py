@@ -9,7 +9,7 @@ from inference.sampling import SamplingParams
 from ledger.log import Entry
 from web.assets import MEDIA_TYPES, STATIC, load_assets
 from web.growth import Point, curve
-from web.page_filters import megabytes, micro, permille
+from web.page_filters import megabytes, micro, permille, sentence
 from web.services import Services
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'text' {{ 7 * 7 }}"
@@ -148,7 +148,8 @@ def test_the_curve_ends_at_now() -> None:
     assert curve([Point(1_000, 1)], 1_000) is None
 
 
-def test_numbers_are_written_for_people() -> None:
+def test_numbers_and_messages_are_written_for_people() -> None:
+    assert [sentence(text) for text in ("the end", "Why?", "")] == ["The end.", "Why?", "."]
     assert [micro(value) for value in (0, 1, 800_000, 950_000, 1_000_000, 100_000_000)] == [
         "0",
         "0.000001",
