@@ -199,6 +199,7 @@ def test_consistency_proof_of_wrong_shape_is_rejected() -> None:
             for hashes in wrong:
                 refused_consistency(old, old_root, new, new_root, hashes)
             refused_consistency(old, new_root, new, old_root, genuine)
+            refused_consistency(old, flip(old_root, 0), new, new_root, genuine)
             refused_consistency(old, old_root, new, old_root, genuine)
 
 
