@@ -1,4 +1,4 @@
-"""Our own formats do not change by accident: the frozen vectors are made again, compared, and checked without our code."""
+"""Our own formats do not change by accident: frozen vectors are made again, compared, and checked without our code."""
 
 import json
 from hashlib import sha256
