@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from secrets import randbelow, token_hex
 from typing import ClassVar
@@ -12,7 +11,7 @@ from inference.errors import ContextError, TokenizerError
 from inference.sampling import SamplingParams, micro
 from web.chat import render_chat
 from web.errors import RequestError
-from web.generation import LoggedRun
+from web.generation import LoggedRun, drain
 from web.present import Json, run_json
 from web.schemas import SEED_END, ChatRequest, CompletionRequest, GenerationFields, Number
 from web.services import Services
@@ -108,7 +107,9 @@ def chat_job(services: Services, body: ChatRequest) -> Job:
             "invalid_value", "give max_tokens or max_completion_tokens, not both", 400, "max_completion_tokens"
         )
     prompt = render_chat(body.messages, engine.model.chat_template, engine.tokenizer)
-    limit = body.max_completion_tokens or engine.model.config.context_tokens
+    limit = body.max_completion_tokens
+    if limit is None:
+        limit = engine.model.config.context_tokens
     return _job(services, body, ChatShape(), prompt, "messages", limit)
 
 
@@ -143,14 +144,14 @@ def _job(
 
 def _single_prompt(given: str | list[int] | list[str] | list[list[int]]) -> Prompt:
     """One prompt, also where it comes as a list of one."""
+    if len(given) == 1 and isinstance(given[0], str | list):
+        given = given[0]
     if isinstance(given, str):
         return given
-    if all(isinstance(item, int) for item in given):
-        return tuple(item for item in given if isinstance(item, int))
-    if len(given) != 1:
+    ids = tuple(item for item in given if isinstance(item, int))
+    if len(ids) != len(given):
         raise RequestError("unsupported_value", "send one prompt a request; each becomes a record", 400, "prompt")
-    only = given[0]
-    return only if isinstance(only, str) else tuple(only) if isinstance(only, list) else (only,)
+    return ids
 
 
 def _micro(value: Number | None, default: int, parameter: str) -> int:
@@ -158,7 +159,7 @@ def _micro(value: Number | None, default: int, parameter: str) -> int:
 
 
 class Answer:
-    """The envelope that all parts of one answer share."""
+    """Runs a job once and words the outcome; every part of it has the same envelope."""
 
     def __init__(self, services: Services, job: Job) -> None:
         self._services = services
@@ -172,36 +173,41 @@ class Answer:
 
     def whole(self) -> Json:
         """Run the job and answer in one piece."""
-        job = self._job
-        with _named(job.prompt_field):
-            run = self._services.generation.run(job.prompt, job.params, job.visibility)
-        choices = [job.shape.whole(run.text, finish_of(run))]
-        return {**self._envelope(job.shape.kind), "choices": choices, "usage": _usage(run), "rail": run_json(run)}
+        run = drain(self._run(lambda: False))
+        shape = self._job.shape
+        choices = [shape.whole(run.text, finish_of(run))]
+        return {**self._envelope(shape.kind), "choices": choices, "usage": _usage(run), "rail": run_json(run)}
 
     def chunks(self, cancelled: Callable[[], bool]) -> Iterator[str]:
         """Run the job and answer in chunks, as JSON texts. The last one carries `rail`: by then the run is logged."""
-        job = self._job
-        stream = self._services.generation.stream(job.prompt, job.params, job.visibility, cancelled)
-        begun = False
+        shape = self._job.shape
+        stream = self._run(cancelled)
+        opening = [self._chunk(choice) for choice in shape.opening()]
         while True:
             try:
-                with _named(job.prompt_field):
-                    text = next(stream)
+                text = next(stream)
             except StopIteration as end:
                 run: LoggedRun = end.value
                 break
-            if not begun:
-                yield from map(self._chunk, job.shape.opening())
-                begun = True
-            yield self._chunk(job.shape.delta(text, None))
-        if not begun:
-            yield from map(self._chunk, job.shape.opening())
-        finish = job.shape.delta("", finish_of(run))
-        if job.include_usage:
+            yield from opening
+            opening = []
+            yield self._chunk(shape.delta(text, None))
+        yield from opening
+        finish = shape.delta("", finish_of(run))
+        if self._job.include_usage:
             yield self._chunk(finish)
             yield self._chunk(None, {"usage": _usage(run), "rail": run_json(run)})
         else:
             yield self._chunk(finish, {"rail": run_json(run)})
+
+    def _run(self, cancelled: Callable[[], bool]) -> Generator[str, None, LoggedRun]:
+        """The run; an error about the prompt names the field of the request that it came in."""
+        job = self._job
+        try:
+            return (yield from self._services.generation.stream(job.prompt, job.params, job.visibility, cancelled))
+        except (ContextError, TokenizerError) as error:
+            code = "context_length_exceeded" if error.code in _TOO_LONG else error.code
+            raise RequestError(code, str(error), 400, job.prompt_field) from None
 
     def _chunk(self, choice: Json | None, extra: Json | None = None) -> str:
         usage: Json = {"usage": None} if self._job.include_usage else {}
@@ -211,16 +217,6 @@ class Answer:
 
     def _envelope(self, kind: str) -> Json:
         return {**self._head, "object": kind, **self._tail}
-
-
-@contextmanager
-def _named(field: str) -> Iterator[None]:
-    """Let an error about the prompt name the field of the request that it came in."""
-    try:
-        yield
-    except (ContextError, TokenizerError) as error:
-        code = "context_length_exceeded" if error.code in _TOO_LONG else error.code
-        raise RequestError(code, str(error), 400, field) from None
 
 
 def finish_of(run: LoggedRun) -> str:

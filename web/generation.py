@@ -83,14 +83,12 @@ class GenerationService:
         with self._slots.hold():
             prompt_ids = self.prompt_ids(prompt)
             run = self._engine.generate(prompt_ids, params, lambda: left.is_set() or cancelled())
-            parts: list[str] = []
             while True:
                 try:
                     delta = next(run)
                 except StopIteration as end:
                     transcript: Transcript = end.value
                     break
-                parts.append(delta)
                 if not left.is_set():
                     try:
                         yield delta
@@ -106,13 +104,7 @@ class GenerationService:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> LoggedRun:
         """`stream`, for callers that want only the end."""
-        stream = self.stream(prompt, params, visibility, cancelled)
-        while True:
-            try:
-                next(stream)
-            except StopIteration as end:
-                run: LoggedRun = end.value
-                return run
+        return drain(self.stream(prompt, params, visibility, cancelled))
 
     def _record(self, transcript: Transcript, visibility: str) -> LoggedRun:
         content = Content(
@@ -143,6 +135,16 @@ class GenerationService:
                 old.prompt_tokens + len(transcript.prompt_ids),
                 old.output_tokens + len(transcript.output_ids),
             )
+
+
+def drain(stream: Generator[str, None, LoggedRun]) -> LoggedRun:
+    """Run a stream to its end, whatever text it yields."""
+    while True:
+        try:
+            next(stream)
+        except StopIteration as end:
+            run: LoggedRun = end.value
+            return run
 
 
 def _statement(transcript: Transcript, content: Content, counter: int) -> GenerationStatement:

@@ -36,7 +36,7 @@ PARAM_CHARS_MAX = 100  # an unknown field's name is the client's own text
 
 
 # The first class that fits wins. A wrong statement is the client's fault (400), a refused one is well formed
-# but not acceptable here (422), a store that is busy or full may work again later (503).
+# but not acceptable here (422).
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (SamplingError, 400),
     (TokenizerError, 400),
@@ -47,7 +47,6 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (ProofInvalid, 400),
     (StatementRefused, 422),
     (LogConflict, 503),
-    (StoreError, 503),
 )
 _SAMPLING_NAMES = {"temperature_micro": "temperature", "top_p_micro": "top_p"}
 _HTTP_CODES = {
@@ -62,6 +61,8 @@ def problem_of(error: Exception) -> Problem:
     """The problem that a client sees; an unknown exception becomes `internal_error` and says nothing more."""
     if isinstance(error, WebError):
         return Problem(error.status, error.code, str(error), getattr(error, "param", None))
+    if isinstance(error, StoreError):
+        return Problem(503 if error.retryable else 500, error.code, str(error))
     if isinstance(error, InferenceError | LedgerError):
         for kind, status in _STATUS:
             if isinstance(error, kind):

@@ -20,12 +20,14 @@ from web.settings import Settings
 NUMBER_CHARS_MAX = 32
 EXPONENT_MAX = 40
 DEPTH_MAX = 32
-STRUCTURE_CHARS_MAX = 1 << 18  # everything that is not inside a string
+STRUCTURE_CHARS_MAX = 2 << 20  # everything that is not inside a string: most of it token ids
+BRACKETS_MAX = 1 << 16
 BODY_BYTES_DEFAULT = 1 << 16
 
 Body = TypeVar("Body", bound=BaseModel)
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -94,14 +96,14 @@ def _bound_structure(body: bytes) -> None:
     structure = _STRING.sub(b'""', body)
     if len(structure) > STRUCTURE_CHARS_MAX:
         raise RequestError("json_too_large", f"the body has over {STRUCTURE_CHARS_MAX} characters outside strings", 413)
+    brackets = structure.translate(None, _NOT_BRACKETS)
+    if len(brackets) > BRACKETS_MAX:
+        raise RequestError("json_too_large", f"the body has over {BRACKETS_MAX} brackets", 413)
     depth = 0
-    for byte in structure:
-        if byte in b"[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                raise RequestError("json_too_deep", f"the body nests deeper than {DEPTH_MAX} levels")
-        elif byte in b"]}":
-            depth -= 1
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH_MAX:
+            raise RequestError("json_too_deep", f"the body nests deeper than {DEPTH_MAX} levels")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

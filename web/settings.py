@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from inference.models import default_model_path
 from ledger.content import VISIBILITIES
 from web.errors import SettingsError
 
@@ -65,8 +66,6 @@ class Settings:
         home = Path(str(given.pop("home", DEFAULT_HOME))).expanduser().absolute()
         model = given.pop("model", None)
         if model is None:
-            from inference.models import default_model_path
-
             model = default_model_path()
         for name in ("port", "threads", "max_text_bytes", "max_prompt_bytes", "max_generations"):
             if name in given:

@@ -76,9 +76,11 @@ def test_depth_bound_is_exact() -> None:
 
 
 def test_too_many_parts_are_refused_before_they_are_made() -> None:
-    with pytest.raises(RequestError) as large:
-        parse_json(b"[" + b"0," * 200_000 + b"0]")
-    assert (large.value.code, large.value.status) == ("json_too_large", 413)
+    assert len(parse_json(b"[" + b"0," * 200_000 + b"0]")) == 200_001
+    for body in (b"[" + b"0," * 1_100_000 + b"0]", b"[" + b"[]," * 40_000 + b"0]"):
+        with pytest.raises(RequestError) as large:
+            parse_json(body)
+        assert (large.value.code, large.value.status) == ("json_too_large", 413)
 
 
 def test_surrogate_pair_by_escapes_is_a_character() -> None:
