@@ -25,9 +25,7 @@ class _Json(DefaultJSONProvider):
 def create_app(target: Settings | Services | None = None) -> APIFlask:
     """The application. One process with threads serves it: the log, the engine and the counters live in it."""
     services = target if isinstance(target, Services) else build_services(target or Settings.from_env())
-    app = APIFlask(
-        "web", title="RAIL", version=version(), spec_path="/openapi.json", docs_path=None, static_folder=None
-    )
+    app = APIFlask("web", "RAIL", version(), docs_path=None, static_folder=None)  # type: ignore[arg-type]
     app.request_class = RailRequest
     app.description = DESCRIPTION
     app.json = _Json(app)
