@@ -39,6 +39,9 @@ export function facts(...rows) {
 
 export const when = (time) => h("time", { datetime: time, class: "nowrap" }, time.replace("T", " ").replace("Z", " UTC"));
 
+/** An operator by the name it registered, else by its id. */
+export const nameOf = (operator) => operator.name ?? `operator ${operator.id.slice(0, 12)}…`;
+
 export const number = (count) => count.toLocaleString("en");
 
 /** "1 word", "2 words". */

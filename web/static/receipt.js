@@ -1,6 +1,6 @@
 // Reads a receipt ("rail-receipt/1", ledger/SPEC.md) and checks everything in it against a log key.
 
-import { CheckError, concat, equal, fromBase64, sha256, utf8 } from "./bytes.js";
+import { CheckError, equal, fromBase64, sha256, utf8 } from "./bytes.js";
 import { decode } from "./cbor.js";
 import { openStatement, verifyStatement } from "./cose.js";
 import { foldInclusion, leafHash } from "./merkle.js";
