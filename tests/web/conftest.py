@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,11 +58,20 @@ def client(app: APIFlask) -> FlaskClient:
 
 @pytest.fixture(scope="session")
 def live_url(app: APIFlask) -> Iterator[str]:
-    """The same application behind a real server on a free port."""
+    """The same application behind a real server."""
+    with served(app) as url:
+        yield url
+
+
+@contextmanager
+def served(app: APIFlask) -> Iterator[str]:
+    """The address of a real server for `app`, on a free port, in a thread."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,6 +1,5 @@
 """Independent tlog-tiles clients verify our log as it is served, over HTTP."""
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,12 +9,12 @@ import pytest
 from tlog_scales.backend import HttpBackend
 from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey, VkeySet
-from werkzeug.serving import make_server
 
 from ledger.keys import SigningKey
 from ledger.log import Log
 from ledger.merkle import leaf_hash
 from ledger.statement import OperatorStatement, sign_statement
+from tests.web.conftest import served
 from web import create_app
 from web.services import Services
 
@@ -24,23 +23,20 @@ SIZES = (1, 255, 256, 257, 1000)
 
 
 @dataclass(frozen=True)
-class Served:
+class Growing:
     log: Log
     url: str
 
 
 @pytest.fixture(scope="module")
-def served(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def growing(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Growing]:
     """A log of its own, empty at first, behind a real server."""
     database = f"sqlite:///{tmp_path_factory.mktemp('log') / 'log.db'}"
-    with Log.create(database, ORIGIN, SigningKey.generate(ORIGIN)) as log:
-        server = make_server("127.0.0.1", 0, create_app(replace(services, log=log)), threaded=True)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield Served(log, f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with (
+        Log.create(database, ORIGIN, SigningKey.generate(ORIGIN)) as log,
+        served(create_app(replace(services, log=log))) as url,
+    ):
+        yield Growing(log, url)
 
 
 def registration() -> bytes:
@@ -60,12 +56,12 @@ def registration() -> bytes:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_clients_verify_the_served_log_at(served: Served, size: int) -> None:
-    log, old_size = served.log, served.log.size()
+def test_clients_verify_the_served_log_at(growing: Growing, size: int) -> None:
+    log, old_size = growing.log, growing.log.size()
     old_note = log.checkpoint().decode()
     log.submit_many((registration(), None) for _ in range(size - old_size))
 
-    reader = TilesReader(HttpBackend(served.url))
+    reader = TilesReader(HttpBackend(growing.url))
     head = reader.get_checkpoint()
     assert VkeySet(Vkey.from_string(log.vkey)).verify(head.signatures, head)
     assert (head.size, head.root_hash) == (size, log.root())
