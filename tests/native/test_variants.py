@@ -37,6 +37,7 @@ def build_and_test(folder: Path, flags: str, compiler: str = "gcc", **environmen
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={folder}"]
     command += ["--rootdir", str(folder), "-c", str(REPOSITORY / "pyproject.toml")]
     command += [f"tests/native/test_{name}.py" for name in ("kernels", "forward", "sampler")]
+    command += ["tests/inference/test_default_model.py"]
     env = {**os.environ, "RAIL_TEST_VARIANT": str(folder), **environment}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
