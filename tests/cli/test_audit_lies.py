@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -176,10 +177,9 @@ def test_a_broken_download_left_from_before_is_no_accusation(audit: Audit, live:
 def test_a_changed_output_does_not_open_the_commitment(audit: Audit, live: LiveService) -> None:
     def change(body: bytes) -> bytes:
         receipt = json.loads(body)
-        content = receipt["opening"]["output"]["content"]
-        receipt["opening"]["output"]["content"] = (
-            content[:-8] + ("AAAA" if content[-8:-4] != "AAAA" else "BBBB") + content[-4:]
-        )
+        content = bytearray(b64decode(receipt["opening"]["output"]["content"]))
+        content[-3] ^= 1
+        receipt["opening"]["output"]["content"] = b64encode(content).decode()
         return (json.dumps(receipt, indent=2, ensure_ascii=False) + "\n").encode()
 
     with live.lying("/api/records/2/receipt", change):

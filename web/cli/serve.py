@@ -34,7 +34,7 @@ def serve(
       rail serve
       rail serve --home /var/lib/rail --origin log.example.org --port 9000
       curl -s http://127.0.0.1:8080/v1/completions -H 'content-type: application/json' \\
-           -d '{"model": "default", "prompt": "Once upon a time", "seed": 7}'
+           -d '{"model": "NAME", "prompt": "Once upon a time", "seed": 7}'
     """
     from web.cli.server import run_server
 

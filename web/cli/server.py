@@ -22,9 +22,12 @@ SILENCE_SECONDS = 120  # without a sign of life from the worker's main loop, bef
 def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
     """Serve until told to stop. Raises CommandError if the address is taken or the service cannot start."""
     _check_address(settings.host, settings.port)
+    arbiter = os.getpid()
     try:
         _Server(settings, request_threads, as_json).run()
     except SystemExit as end:
+        if os.getpid() != arbiter:
+            raise  # The worker, a fork of this process, leaves with the code that the arbiter waits for.
         if end.code:
             raise CommandError("not_started", "the service could not start; the reason is above") from None
 
@@ -83,7 +86,7 @@ class _Server(BaseApplication):
             fact("stop", "Ctrl-C")
         sys.stdout.flush()
 
-    def _close(self, *_: object) -> None:
+    def _close(self, server: object, worker: object) -> None:
         """Called in the worker as it leaves: what was submitted is written."""
         if self.services is not None:
             self.services.close()
