@@ -18,7 +18,7 @@ from ledger.keys import VerifyKey
 from ledger.merkle import EMPTY_ROOT, root_of
 from ledger.policy import check_content
 from ledger.statement import open_statement
-from ledger.store import EntryRow, Head, Identity
+from ledger.store import ContentRow, EntryRow, Head, Identity
 from ledger.tiles import TILE_WIDTH
 
 FAULTS_MAX = 10_000  # kept in the report; all are counted and given to `on_fault`
@@ -191,24 +191,27 @@ class _Check:
         while True:
             with self._database.read() as connection:
                 page = store.contents_after(connection, after, CONTENTS_PAGE)
-                rows = store.entries_at(connection, [index for index, _, _ in page])
-                for index, visibility, body in page:
-                    if index < size or index not in rows:
+                indexes = [content.leaf_index for content in page]
+                entries = store.entries_at(connection, indexes)
+                for content in page:
+                    if content.leaf_index < size or content.leaf_index not in entries:
                         self.report.contents += 1
-                        self._content(index, visibility, body, rows.get(index))
-                for index, erasure in store.erasures_among(connection, [index for index, _, _ in page]):
+                        self._content(content, entries.get(content.leaf_index))
+                for index, erasure in store.erasures_among(connection, indexes):
                     if store.content_at(connection, index) is not None:
                         self.fault("content_not_erased", index, f"entry {erasure} erased content {index}; it is stored")
             if len(page) < CONTENTS_PAGE:
                 return
-            after = page[-1][0]
+            after = page[-1].leaf_index
 
-    def _content(self, index: int, visibility: str, body: bytes, row: EntryRow | None) -> None:
-        if row is None:
+    def _content(self, content: ContentRow, entry: EntryRow | None) -> None:
+        index = content.leaf_index
+        if entry is None:
             self.fault("content_without_entry", index, f"content {index} belongs to no entry")
             return
         try:
-            check_content(open_statement(row.statement).payload, decode_content(body, visibility))
+            found = decode_content(content.body, content.visibility)
+            check_content(open_statement(entry.statement).payload, found)
         except LedgerError as error:
             self.fault(error.code, index, f"content {index}: {error}")
 

@@ -27,6 +27,7 @@ from ledger.statement import (
 from ledger.store import EntryRow
 
 CLOCK_SKEW_SECONDS = 3600  # how far in the future a statement's time may lie
+REMEMBERED_MAX = 20_000  # registrations, of each kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,34 @@ def _unknown_operator(identifier: bytes) -> StatementRefused:
     )
 
 
+IndexLookup = Callable[[Connection, Sequence[bytes]], dict[bytes, int]]
+
+
+class _Remembered:
+    """A lookup of committed registrations that asks the database for each only once: they never change."""
+
+    def __init__(self, lookup: IndexLookup) -> None:
+        self._lookup = lookup
+        self._known: dict[bytes, int] = {}
+
+    def find(self, connection: Connection, wanted: set[bytes]) -> dict[bytes, int]:
+        """Leaf index of each of those that are registered."""
+        if missing := sorted(wanted - self._known.keys()):
+            if len(self._known) + len(missing) > REMEMBERED_MAX:
+                self._known.clear()
+                missing = sorted(wanted)
+            self._known |= self._lookup(connection, missing)
+        return {name: self._known[name] for name in wanted if name in self._known}
+
+
+class Registered:
+    """What a sequencer remembers of the two registries from batch to batch."""
+
+    def __init__(self) -> None:
+        self.operators = _Remembered(store.operator_indexes)
+        self.models = _Remembered(store.model_indexes)
+
+
 @dataclass(slots=True)
 class _State:
     """What a transaction knows of the log: loaded rows, or the additions of one group."""
@@ -137,10 +166,12 @@ class Admission:
     A group of submissions is admitted as a whole or not at all. What was admitted is in `added`, in leaf order.
     """
 
-    def __init__(self, connection: Connection, size: int, submissions: Sequence[Submission]) -> None:
+    def __init__(
+        self, connection: Connection, size: int, registered: Registered, submissions: Sequence[Submission]
+    ) -> None:
         self._connection = connection
         self._size = size
-        self._state = _load(connection, submissions)
+        self._state = _load(connection, registered, submissions)
         self.added: list[tuple[EntryRow, Submission]] = []
         self.operators: dict[bytes, int] = {}  # newly registered: operator id -> leaf index
         self.models: dict[bytes, int] = {}  # newly registered: model root -> leaf index
@@ -241,23 +272,20 @@ class Admission:
         return index < self._size and store.content_at(self._connection, index) is not None
 
 
-def _load(connection: Connection, submissions: Sequence[Submission]) -> _State:
-    """The rows that these submissions may meet, with a fixed number of queries for any number of them."""
+def _load(connection: Connection, registered: Registered, submissions: Sequence[Submission]) -> _State:
+    """The rows that these submissions may meet: a few queries for any number of them."""
     state = _State()
     state.entries = store.entries_by_hash(connection, [item.leaf_hash for item in submissions])
     state.by_index = {row.leaf_index: row for row in state.entries.values()}
-    identifiers = {item.signed.operator for item in submissions}
-    state.operators = store.operator_indexes(connection, sorted(identifiers))
-    roots = {
-        item.signed.payload.model_root
-        for item in submissions
-        if isinstance(item.signed.payload, ModelStatement | GenerationStatement)
-    }
-    state.models = store.model_indexes(connection, sorted(roots))
-    pairs = [
-        (state.operators[item.signed.operator], item.signed.payload.counter)
-        for item in submissions
-        if item.signed.operator in state.operators
-    ]
-    state.counters = store.used_counters(connection, pairs)
+    state.operators = registered.operators.find(connection, {item.signed.operator for item in submissions})
+    payloads = [item.signed.payload for item in submissions]
+    used = {item.model_root for item in payloads if isinstance(item, ModelStatement | GenerationStatement)}
+    state.models = registered.models.find(connection, used)
+    counters: dict[int, list[int]] = {}
+    for item in submissions:
+        if item.signed.operator in state.operators:
+            counters.setdefault(state.operators[item.signed.operator], []).append(item.signed.payload.counter)
+    for operator_index, wanted in counters.items():
+        used_here = store.used_counters(connection, operator_index, wanted)
+        state.counters.update((operator_index, counter) for counter in used_here)
     return state

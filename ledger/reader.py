@@ -27,7 +27,8 @@ from ledger.statement import (
     ReplayStatement,
     open_statement,
 )
-from ledger.store import EntryRow, Head, Identity, StoredHashes
+from ledger.store import EntryRow, Head, Identity
+from ledger.tile_hashes import TileHashes
 from ledger.tiles import TILE_WIDTH, Tile
 
 CONTENTS_PAGE = 32  # contents in memory at a time
@@ -159,13 +160,13 @@ class LogReader:
         """Inclusion proof of a leaf of the first `size`. NotFound `size_beyond_log`, ProofInvalid `inclusion_index`."""
         with self._database.read() as connection:
             _check_size(connection, size)
-            return merkle.prove_inclusion(index, size, StoredHashes(connection))
+            return merkle.prove_inclusion(index, size, TileHashes(connection))
 
     def prove_consistency(self, old: int, new: int) -> list[bytes]:
         """Consistency proof between two sizes. NotFound `size_beyond_log`, ProofInvalid `consistency_size`."""
         with self._database.read() as connection:
             _check_size(connection, new)
-            return merkle.prove_consistency(old, new, StoredHashes(connection))
+            return merkle.prove_consistency(old, new, TileHashes(connection))
 
     def receipt(self, index: int, opening: bool) -> Receipt:
         """Everything for an offline check of an entry against the published checkpoint; with its content if `opening`.
@@ -180,7 +181,7 @@ class LogReader:
             registration = store.entry_at(connection, row.operator_index)
             if registration is None:
                 raise StoreError("registration_missing", f"entry {row.operator_index} is missing; run fsck")
-            hashes = StoredHashes(connection)
+            hashes = TileHashes(connection)
             proof = TlogProof(index, tuple(merkle.prove_inclusion(index, head.size, hashes)), head.note)
             operator_hashes = tuple(merkle.prove_inclusion(row.operator_index, head.size, hashes))
         evidence = OperatorEvidence(registration.statement, row.operator_index, operator_hashes)
@@ -193,7 +194,7 @@ class LogReader:
         """What the entry's commitments open to; None if it was never given or is erased. ParseError if damaged."""
         with self._database.read() as connection:
             found = store.content_at(connection, index)
-        return decode_content(found[1], found[0]) if found is not None else None
+        return decode_content(found.body, found.visibility) if found is not None else None
 
     def contents(self, after_index: int = -1) -> Iterator[tuple[int, Content]]:
         """All contents of entries after `after_index`, in order; holds a few at a time.
@@ -203,14 +204,14 @@ class LogReader:
         while True:
             with self._database.read() as connection:
                 page = store.contents_after(connection, after_index, CONTENTS_PAGE)
-            for index, visibility, body in page:
+            for row in page:
                 try:
-                    yield index, decode_content(body, visibility)
+                    yield row.leaf_index, decode_content(row.body, row.visibility)
                 except ParseError as error:
-                    _logger.error("content of entry %d is left out: %s", index, error)
+                    _logger.error("content of entry %d is left out: %s", row.leaf_index, error)
             if len(page) < CONTENTS_PAGE:
                 return
-            after_index = page[-1][0]
+            after_index = page[-1].leaf_index
 
     def is_erased(self, index: int) -> bool:
         """Whether an erasure statement about the entry is in the log."""
@@ -221,6 +222,8 @@ class LogReader:
 
     def operator(self, identifier: bytes) -> OperatorStatement | None:
         """The registration of an operator id, or None."""
+        if (known := self._registry.cached(identifier)) is not None:
+            return known
         with self._database.read() as connection:
             found = self._registry.find(connection, identifier)
         return found[1] if found is not None else None

@@ -20,6 +20,12 @@ class Registry:
         self._index_of: OrderedDict[bytes, int] = OrderedDict()
         self._cache: OrderedDict[int, tuple[bytes, OperatorStatement]] = OrderedDict()
 
+    def cached(self, operator_id: bytes) -> OperatorStatement | None:
+        """The registration if it is in the cache: no connection needed."""
+        with self._lock:
+            index = self._index_of.get(operator_id)
+            return self._cache[index][1] if index is not None else None
+
     def find(self, connection: Connection, operator_id: bytes) -> tuple[int, OperatorStatement] | None:
         """(leaf index, registration) of an operator, or None if it is not registered."""
         with self._lock:

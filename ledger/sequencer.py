@@ -20,10 +20,11 @@ from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, StoreError
 from ledger.keys import SigningKey
 from ledger.merkle import Frontier
-from ledger.policy import Admission, Placed, Submission
+from ledger.policy import Admission, Placed, Registered, Submission
 from ledger.statement import ErasureStatement
-from ledger.store import Head, StoredHashes
+from ledger.store import ContentRow, Head
 from ledger.stored_hashes import frontier_indexes
+from ledger.tile_hashes import TILE_BITS, TileHashes
 
 BATCH_STATEMENTS = 2_000  # a batch is closed when it holds this many; a larger group is a batch of its own
 QUEUE_STATEMENTS = 20_000  # waiting; beyond this, submitters are turned away
@@ -47,6 +48,7 @@ class Sequencer:
         self._process = os.getpid()
         # Owned by the sequencer's thread. The right edge of the tree as of our last commit; None: read it again.
         self._frontier: Frontier | None = None
+        self._registered = Registered()
         # Shared, under the condition's lock.
         self._changed = threading.Condition()
         self._queue: deque[_Ticket] = deque()
@@ -133,7 +135,9 @@ class Sequencer:
             head = store.read_head(connection, lock=True)
             if frontier is None or (frontier.size, frontier.root()) != (head.size, head.root):
                 frontier = _read_frontier(connection, head)
-            admission = Admission(connection, head.size, [item for ticket in batch for item in ticket.group])
+            admission = Admission(
+                connection, head.size, self._registered, [item for ticket in batch for item in ticket.group]
+            )
             answers = [_admit(admission, ticket.group, attempted) for ticket in batch]
             attempted.update((row.leaf_hash, row.leaf_index) for row, _ in admission.added)
             if admission.added:
@@ -163,7 +167,7 @@ def _write(connection: Connection, admission: Admission, frontier: Frontier) -> 
     nodes = []
     for row, _ in admission.added:
         for height, value in enumerate(frontier.append(row.leaf_hash)):
-            level, within = divmod(height, store.TILE_BITS)
+            level, within = divmod(height, TILE_BITS)
             if level and not within:
                 nodes.append({"level": level, "position": row.leaf_index >> height, "hash": value})
     store.insert_entries(connection, [row for row, _ in admission.added])
@@ -173,9 +177,9 @@ def _write(connection: Connection, admission: Admission, frontier: Frontier) -> 
     for model_root, index in admission.models.items():
         store.insert_model(connection, model_root, index)
     bodies = [
-        (row.leaf_index, submission.visibility, submission.body)
+        ContentRow(row.leaf_index, submission.visibility, submission.body)
         for row, submission in admission.added
-        if submission.body is not None
+        if submission.visibility is not None and submission.body is not None
     ]
     store.insert_contents(connection, bodies)
     for _, submission in admission.added:
@@ -186,7 +190,7 @@ def _write(connection: Connection, admission: Admission, frontier: Frontier) -> 
 def _read_frontier(connection: Connection, head: Head) -> Frontier:
     """The right edge from the stored hashes. They must lead to the signed root: a damaged log is never extended."""
     indexes = frontier_indexes(head.size)
-    hashes = StoredHashes(connection).read_hashes(indexes) if indexes else []
+    hashes = TileHashes(connection).read_hashes(indexes) if indexes else []
     frontier = Frontier(head.size, hashes)
     if frontier.root() != head.root:
         raise StoreError(

@@ -1,21 +1,22 @@
 """The queries, each on a connection that the caller opened: SQLite and PostgreSQL, one text for both.
 
-No rules here: what may be appended is policy.py, how is sequencer.py.
+No rules here: what may be appended is policy.py, how is sequencer.py. Queries are built once, when the module is
+imported: building one anew costs SQLAlchemy more than SQLite needs to answer it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, delete, func, insert, inspect, select, update
+from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func, insert, inspect, select, update
 
 from ledger.errors import LogConflict, NotFound, StoreError
-from ledger.merkle import SIZE_MAX, node_hash
-from ledger.stored_hashes import stored_hash_position
+from ledger.merkle import SIZE_MAX
 from ledger.tables import SCHEMA_VERSION, checkpoint, contents, entries, log, metadata, models, nodes, operators
 
-TILE_BITS = 8
-PAGE_ROWS = 500  # rows fetched at a time by the iterators: bounds memory
+PAGE_ROWS = 500  # rows or values handled at a time: bounds memory and the length of a query
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,15 @@ class EntryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentRow:
+    """A row of `contents`; content.py makes and reads the body."""
+
+    leaf_index: int
+    visibility: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """The row of `log`: what the log calls itself and the key that signs it. Never changes."""
 
@@ -50,11 +60,24 @@ class Identity:
 
 
 def is_leaf_index(number: int) -> bool:
-    """Whether a database can hold it as a leaf index: neither does with larger numbers than 64 bits."""
+    """Whether a database can be asked for it: neither knows integers of more than 64 bits."""
     return 0 <= number <= SIZE_MAX
 
 
+def _pages(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + PAGE_ROWS] for start in range(0, len(values), PAGE_ROWS))
+
+
 # The log as a whole
+
+_IDENTITY = select(log.c.schema_version, log.c.origin, log.c.vkey)
+_HEAD = select(checkpoint.c.size, checkpoint.c.root, checkpoint.c.note)
+_LOCKED_HEAD = _HEAD.with_for_update()
+_SWAP_HEAD = (
+    update(checkpoint)
+    .where(checkpoint.c.id == 1, checkpoint.c.size == bindparam("old_size"), checkpoint.c.root == bindparam("old_root"))
+    .values(size=bindparam("new_size"), root=bindparam("new_root"), note=bindparam("new_note"))
+)
 
 
 def create_schema(connection: Connection, identity: Identity, head: Head) -> None:
@@ -69,10 +92,10 @@ def create_schema(connection: Connection, identity: Identity, head: Head) -> Non
 
 
 def read_identity(connection: Connection) -> Identity:
-    """NotFound `log_missing`, StoreError `schema_version`."""
+    """NotFound `log_missing`, StoreError `log_missing` or `schema_version`."""
     if not inspect(connection).has_table(log.name):
         raise NotFound("log_missing", "the database holds no log; create it first")
-    row = connection.execute(select(log.c.schema_version, log.c.origin, log.c.vkey)).one_or_none()
+    row = connection.execute(_IDENTITY).one_or_none()
     if row is None:
         raise StoreError("log_missing", "the database holds the tables of a log, but not its row; it is damaged")
     if row.schema_version != SCHEMA_VERSION:
@@ -84,8 +107,7 @@ def read_identity(connection: Connection) -> Identity:
 
 def read_head(connection: Connection, lock: bool = False) -> Head:
     """The checkpoint row; with `lock`, held against other writers until the transaction ends."""
-    query = select(checkpoint.c.size, checkpoint.c.root, checkpoint.c.note)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = connection.execute(_LOCKED_HEAD if lock else _HEAD).one_or_none()
     if row is None:
         raise StoreError("checkpoint_missing", "the checkpoint row is missing; the database is damaged")
     return Head(row.size, bytes(row.root), bytes(row.note))
@@ -93,113 +115,140 @@ def read_head(connection: Connection, lock: bool = False) -> Head:
 
 def replace_head(connection: Connection, old: Head, new: Head) -> None:
     """Compare-and-swap: LogConflict `checkpoint_moved` unless the row still holds `old`."""
-    swap = (
-        update(checkpoint)
-        .where(checkpoint.c.id == 1, checkpoint.c.size == old.size, checkpoint.c.root == old.root)
-        .values(size=new.size, root=new.root, note=new.note)
-    )
-    if connection.execute(swap).rowcount != 1:
+    values = {
+        "old_size": old.size,
+        "old_root": old.root,
+        "new_size": new.size,
+        "new_root": new.root,
+        "new_note": new.note,
+    }
+    if connection.execute(_SWAP_HEAD, values).rowcount != 1:
         raise LogConflict("checkpoint_moved", f"the log is no longer at size {old.size}: another writer moved it")
 
 
 # Entries
 
+_ENTRY = select(entries).where(entries.c.leaf_index == bindparam("leaf_index"))
+_ENTRIES = select(entries).where(entries.c.leaf_index.in_(bindparam("values", expanding=True)))
+_ENTRIES_BY_HASH = select(entries).where(entries.c.leaf_hash.in_(bindparam("values", expanding=True)))
+_IN_RANGE = (entries.c.leaf_index >= bindparam("start"), entries.c.leaf_index < bindparam("stop"))
+_ENTRY_RANGE = select(entries).where(*_IN_RANGE).order_by(entries.c.leaf_index)
+_STATEMENT_RANGE = select(entries.c.statement).where(*_IN_RANGE).order_by(entries.c.leaf_index)
+_ENTRIES_OF_KIND = (
+    select(entries)
+    .where(entries.c.kind == bindparam("kind"), entries.c.kind != "generation")  # the condition of the partial index
+    .order_by(entries.c.leaf_index)
+    .limit(bindparam("count"))
+)
+_LATEST_OF_KIND = (
+    select(entries)
+    .where(entries.c.kind == bindparam("kind"), entries.c.kind != "generation")
+    .order_by(entries.c.leaf_index.desc())
+    .limit(bindparam("count"))
+)
+_ENTRIES_ABOUT = (
+    select(entries)
+    .where(entries.c.subject_index == bindparam("subject_index"), entries.c.kind == bindparam("kind"))
+    .order_by(entries.c.leaf_index)
+    .limit(bindparam("count"))
+)
+_USED_COUNTERS = select(entries.c.counter).where(
+    entries.c.operator_index == bindparam("operator_index"),
+    entries.c.counter.in_(bindparam("values", expanding=True)),
+)
+_LAST_COUNTER = select(func.max(entries.c.counter)).where(entries.c.operator_index == bindparam("operator_index"))
+_COUNT_BY_KIND = (
+    select(entries.c.kind, func.count().label("number")).where(entries.c.kind != "generation").group_by(entries.c.kind)
+)
+_ERASURES = select(entries.c.subject_index, entries.c.leaf_index).where(
+    entries.c.subject_index.in_(bindparam("values", expanding=True)), entries.c.kind == "erasure"
+)
+_INSERT_ENTRY = insert(entries)
+
 
 def insert_entries(connection: Connection, rows: Sequence[EntryRow]) -> None:
-    values = [{name: getattr(row, name) for name in EntryRow.__slots__} for row in rows]
-    connection.execute(insert(entries), values)
+    connection.execute(_INSERT_ENTRY, [{name: getattr(row, name) for name in EntryRow.__slots__} for row in rows])
 
 
 def entry_at(connection: Connection, leaf_index: int) -> EntryRow | None:
     if not is_leaf_index(leaf_index):
         return None
-    row = connection.execute(select(entries).where(entries.c.leaf_index == leaf_index)).one_or_none()
+    row = connection.execute(_ENTRY, {"leaf_index": leaf_index}).one_or_none()
     return _entry(row) if row is not None else None
 
 
-def entries_between(connection: Connection, start: int, stop: int) -> list[EntryRow]:
-    """Entries start <= leaf_index < stop that exist, in order. The caller bounds the range."""
-    query = select(entries).where(entries.c.leaf_index >= start, entries.c.leaf_index < stop)
-    return [_entry(row) for row in connection.execute(query.order_by(entries.c.leaf_index))]
-
-
-def statements_between(connection: Connection, start: int, stop: int) -> list[bytes]:
-    query = select(entries.c.statement).where(entries.c.leaf_index >= start, entries.c.leaf_index < stop)
-    return [bytes(value) for value in connection.scalars(query.order_by(entries.c.leaf_index))]
+def entries_at(connection: Connection, leaf_indexes: Sequence[int]) -> dict[int, EntryRow]:
+    """Those of the entries that exist, by leaf index."""
+    rows = (row for page in _pages(leaf_indexes) for row in connection.execute(_ENTRIES, {"values": page}))
+    return {row.leaf_index: _entry(row) for row in rows}
 
 
 def entries_by_hash(connection: Connection, leaf_hashes: Sequence[bytes]) -> dict[bytes, EntryRow]:
     """Those of the entries that exist, by leaf hash."""
-    found: dict[bytes, EntryRow] = {}
-    for start in range(0, len(leaf_hashes), PAGE_ROWS):
-        query = select(entries).where(entries.c.leaf_hash.in_(leaf_hashes[start : start + PAGE_ROWS]))
-        found.update((bytes(row.leaf_hash), _entry(row)) for row in connection.execute(query))
-    return found
+    rows = (row for page in _pages(leaf_hashes) for row in connection.execute(_ENTRIES_BY_HASH, {"values": page}))
+    return {bytes(row.leaf_hash): _entry(row) for row in rows}
 
 
-def entries_of_kind(connection: Connection, kind: str, limit: int, start: int = 0) -> list[EntryRow]:
-    """The first `limit` entries of a kind other than `generation`, from leaf `start` on."""
-    query = select(entries).where(entries.c.kind == kind, entries.c.leaf_index >= start)
-    return [_entry(row) for row in connection.execute(query.order_by(entries.c.leaf_index).limit(limit))]
+def entries_between(connection: Connection, start: int, stop: int) -> list[EntryRow]:
+    """Entries start <= leaf_index < stop that exist, in order. The caller bounds the range."""
+    return [_entry(row) for row in connection.execute(_ENTRY_RANGE, {"start": start, "stop": stop})]
+
+
+def statements_between(connection: Connection, start: int, stop: int) -> list[bytes]:
+    """The statements of such a range."""
+    return [bytes(value) for value in connection.scalars(_STATEMENT_RANGE, {"start": start, "stop": stop})]
+
+
+def entries_of_kind(connection: Connection, kind: str, limit: int) -> list[EntryRow]:
+    """The first `limit` entries of a kind other than `generation`."""
+    return [_entry(row) for row in connection.execute(_ENTRIES_OF_KIND, {"kind": kind, "count": limit})]
 
 
 def latest_of_kind(connection: Connection, kind: str, limit: int) -> list[EntryRow]:
     """The last `limit` entries of a kind other than `generation`, newest first."""
-    query = select(entries).where(entries.c.kind == kind).order_by(entries.c.leaf_index.desc())
-    return [_entry(row) for row in connection.execute(query.limit(limit))]
+    return [_entry(row) for row in connection.execute(_LATEST_OF_KIND, {"kind": kind, "count": limit})]
 
 
 def entries_about(connection: Connection, subject_index: int, kind: str, limit: int) -> list[EntryRow]:
     """The first `limit` statements of a kind about one entry, in order."""
     if not is_leaf_index(subject_index):
         return []
-    query = select(entries).where(entries.c.subject_index == subject_index, entries.c.kind == kind)
-    return [_entry(row) for row in connection.execute(query.order_by(entries.c.leaf_index).limit(limit))]
+    values = {"subject_index": subject_index, "kind": kind, "count": limit}
+    return [_entry(row) for row in connection.execute(_ENTRIES_ABOUT, values)]
 
 
-def used_counters(connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Those of the (operator_index, counter) pairs that an entry has."""
-    used: set[tuple[int, int]] = set()
-    by_operator: dict[int, list[int]] = {}
-    for operator_index, counter in pairs:
-        by_operator.setdefault(operator_index, []).append(counter)
-    for operator_index, counters in by_operator.items():
-        for start in range(0, len(counters), PAGE_ROWS):
-            query = select(entries.c.counter).where(
-                entries.c.operator_index == operator_index, entries.c.counter.in_(counters[start : start + PAGE_ROWS])
-            )
-            used.update((operator_index, counter) for counter in connection.scalars(query))
+def erasures_among(connection: Connection, subject_indexes: Sequence[int]) -> list[tuple[int, int]]:
+    """(erased entry, leaf index of the erasure) of those of the entries that have one."""
+    rows = (row for page in _pages(subject_indexes) for row in connection.execute(_ERASURES, {"values": page}))
+    return [(row.subject_index, row.leaf_index) for row in rows]
+
+
+def used_counters(connection: Connection, operator_index: int, counters: Sequence[int]) -> set[int]:
+    """Those of the counters that an entry of the operator has."""
+    used: set[int] = set()
+    for page in _pages(counters):
+        used.update(connection.scalars(_USED_COUNTERS, {"operator_index": operator_index, "values": page}))
     return used
 
 
 def last_counter(connection: Connection, operator_index: int) -> int | None:
-    return connection.scalar(select(func.max(entries.c.counter)).where(entries.c.operator_index == operator_index))
+    return connection.scalar(_LAST_COUNTER, {"operator_index": operator_index})
 
 
 def count_by_kind(connection: Connection) -> dict[str, int]:
     """Entries of each kind other than `generation` (an index answers; generations are the rest of the size)."""
-    query = (
-        select(entries.c.kind, func.count().label("entries"))
-        .where(entries.c.kind != "generation")
-        .group_by(entries.c.kind)
-    )
-    return {row.kind: row.entries for row in connection.execute(query)}
+    return {row.kind: row.number for row in connection.execute(_COUNT_BY_KIND)}
 
 
 def _entry(row: Row[Any]) -> EntryRow:
-    return EntryRow(
-        row.leaf_index,
-        bytes(row.leaf_hash),
-        row.kind,
-        row.operator_index,
-        row.counter,
-        row.time,
-        row.subject_index,
-        bytes(row.statement),
-    )
+    leaf_index, leaf_hash, kind, operator_index, counter, time, subject_index, statement = tuple(row)
+    return EntryRow(leaf_index, bytes(leaf_hash), kind, operator_index, counter, time, subject_index, bytes(statement))
 
 
 # The registry: which entry registered an operator or a model first
+
+_OPERATORS = select(operators).where(operators.c.operator_id.in_(bindparam("values", expanding=True)))
+_MODELS = select(models).where(models.c.model_root.in_(bindparam("values", expanding=True)))
 
 
 def insert_operator(connection: Connection, operator_id: bytes, leaf_index: int) -> None:
@@ -211,133 +260,18 @@ def insert_model(connection: Connection, model_root: bytes, leaf_index: int) -> 
 
 
 def operator_indexes(connection: Connection, operator_ids: Sequence[bytes]) -> dict[bytes, int]:
-    return _indexes(connection, operators.c.operator_id, operators.c.leaf_index, operator_ids)
+    """Leaf index of each of the operators that is registered."""
+    return _indexes(connection, _OPERATORS, operator_ids)
 
 
 def model_indexes(connection: Connection, model_roots: Sequence[bytes]) -> dict[bytes, int]:
-    return _indexes(connection, models.c.model_root, models.c.leaf_index, model_roots)
+    """Leaf index of the first registration of each of the models that has one."""
+    return _indexes(connection, _MODELS, model_roots)
 
 
-def _indexes(
-    connection: Connection, key: Column[bytes], value: Column[int], wanted: Sequence[bytes]
-) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
-    for start in range(0, len(wanted), PAGE_ROWS):
-        query = select(key, value).where(key.in_(wanted[start : start + PAGE_ROWS]))
-        found.update((bytes(name), index) for name, index in connection.execute(query))
-    return found
-
-
-# Hashes of the tree
-
-
-def insert_nodes(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows of level, position and hash."""
-    if rows:
-        connection.execute(insert(nodes), rows)
-
-
-def level_hashes(connection: Connection, level: int, start: int, stop: int) -> list[bytes]:
-    """Hashes start <= position < stop of one tile level; StoreError `hash_missing` unless all exist."""
-    if level == 0:
-        column, position = entries.c.leaf_hash, entries.c.leaf_index
-        query = select(column).where(position >= start, position < stop).order_by(position)
-    else:
-        column, position = nodes.c.hash, nodes.c.position
-        query = select(column).where(nodes.c.level == level, position >= start, position < stop).order_by(position)
-    found = [bytes(value) for value in connection.scalars(query)]
-    if len(found) != stop - start:
-        raise StoreError(
-            "hash_missing", f"level {level} has {len(found)} of the hashes {start} to {stop - 1}; run fsck"
-        )
-    return found
-
-
-class StoredHashes:
-    """`stored_hashes.HashReader` over the tables: reads one range for each tile that the indexes touch."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def read_hashes(self, indexes: Sequence[int]) -> list[bytes]:
-        """The subtree of height 8 level + h is folded from 2**h neighbouring hashes of its tile: at most 128."""
-        spans = [_tile_span(index) for index in indexes]
-        ranges: dict[tuple[int, int], tuple[int, int]] = {}
-        for level, start, stop in spans:
-            low, high = ranges.get((level, start >> TILE_BITS), (start, stop))
-            ranges[level, start >> TILE_BITS] = min(low, start), max(high, stop)
-        tiles = {key: (low, level_hashes(self._connection, key[0], low, high)) for key, (low, high) in ranges.items()}
-        result = []
-        for level, start, stop in spans:
-            low, hashes = tiles[level, start >> TILE_BITS]
-            result.append(_fold(hashes[start - low : stop - low]))
-        return result
-
-
-def _tile_span(stored_index: int) -> tuple[int, int, int]:
-    """(tile level, start, stop): the hashes of that level under a complete subtree. They lie in one tile."""
-    height, number = stored_hash_position(stored_index)
-    level, within = divmod(height, TILE_BITS)
-    return level, number << within, (number + 1) << within
-
-
-def _fold(hashes: list[bytes]) -> bytes:
-    """Root of a complete subtree from a power of two of its hashes."""
-    while len(hashes) > 1:
-        hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
-    return hashes[0]
-
-
-# Content
-
-
-def insert_contents(connection: Connection, rows: Sequence[tuple[int, str | None, bytes]]) -> None:
-    """(leaf index, visibility, body) each."""
-    if rows:
-        values = [{"leaf_index": index, "visibility": visibility, "body": body} for index, visibility, body in rows]
-        connection.execute(insert(contents), values)
-
-
-def content_at(connection: Connection, leaf_index: int) -> tuple[str, bytes] | None:
-    """(visibility, body)."""
-    if not is_leaf_index(leaf_index):
-        return None
-    query = select(contents.c.visibility, contents.c.body).where(contents.c.leaf_index == leaf_index)
-    row = connection.execute(query).one_or_none()
-    return (row.visibility, bytes(row.body)) if row is not None else None
-
-
-def contents_after(connection: Connection, leaf_index: int, limit: int) -> list[tuple[int, str, bytes]]:
-    """(leaf index, visibility, body) of the next contents, in order."""
-    query = select(contents).where(contents.c.leaf_index > leaf_index).order_by(contents.c.leaf_index).limit(limit)
-    return [(row.leaf_index, row.visibility, bytes(row.body)) for row in connection.execute(query)]
-
-
-def delete_content(connection: Connection, leaf_index: int) -> bool:
-    """Whether there was content to delete."""
-    return connection.execute(delete(contents).where(contents.c.leaf_index == leaf_index)).rowcount == 1
-
-
-def count_by_visibility(connection: Connection) -> dict[str, int]:
-    query = select(contents.c.visibility, func.count().label("contents")).group_by(contents.c.visibility)
-    return {row.visibility: row.contents for row in connection.execute(query)}
-
-
-# For the whole-log check
-
-
-def entries_at(connection: Connection, leaf_indexes: Sequence[int]) -> dict[int, EntryRow]:
-    """Those of the entries that exist, by leaf index. The caller bounds the number."""
-    query = select(entries).where(entries.c.leaf_index.in_(leaf_indexes))
-    return {row.leaf_index: _entry(row) for row in connection.execute(query)}
-
-
-def erasures_among(connection: Connection, subject_indexes: Sequence[int]) -> list[tuple[int, int]]:
-    """(erased entry, leaf index of the erasure) of those of the entries that have one."""
-    query = select(entries.c.subject_index, entries.c.leaf_index).where(
-        entries.c.subject_index.in_(subject_indexes), entries.c.kind == "erasure"
-    )
-    return [(row.subject_index, row.leaf_index) for row in connection.execute(query)]
+def _indexes(connection: Connection, query: Select[Any], wanted: Sequence[bytes]) -> dict[bytes, int]:
+    rows = (row for page in _pages(wanted) for row in connection.execute(query, {"values": page}))
+    return {bytes(name): index for name, index in rows}
 
 
 def all_operators(connection: Connection) -> Iterator[tuple[bytes, int]]:
@@ -358,11 +292,84 @@ def _pairs(connection: Connection, key: Column[bytes], value: Column[int]) -> It
         last = bytes(page[-1][0])
 
 
+# Hashes of the tree
+
+_LEAF_HASHES = select(entries.c.leaf_hash).where(*_IN_RANGE).order_by(entries.c.leaf_index)
+_NODE_HASHES = (
+    select(nodes.c.hash)
+    .where(
+        nodes.c.level == bindparam("level"),
+        nodes.c.position >= bindparam("start"),
+        nodes.c.position < bindparam("stop"),
+    )
+    .order_by(nodes.c.position)
+)
+_SIZE = select(checkpoint.c.size).scalar_subquery()
+_LATE_ENTRIES = select(func.count()).where(entries.c.leaf_index >= _SIZE)
+_LATE_NODES = select(func.count()).where(nodes.c.position >= _SIZE.bitwise_rshift(nodes.c.level * 8))
+_BEYOND_CHECKPOINT = select(_LATE_ENTRIES.scalar_subquery(), _LATE_NODES.scalar_subquery())
+
+
+def insert_nodes(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of level, position and hash."""
+    if rows:
+        connection.execute(insert(nodes), rows)
+
+
+def level_hashes(connection: Connection, level: int, start: int, stop: int) -> list[bytes]:
+    """Hashes start <= position < stop of one tile level; StoreError `hash_missing` unless all exist."""
+    values = {"start": start, "stop": stop}
+    query, values = (_LEAF_HASHES, values) if level == 0 else (_NODE_HASHES, {"level": level, **values})
+    found = [bytes(value) for value in connection.scalars(query, values)]
+    if len(found) != stop - start:
+        raise StoreError(
+            "hash_missing", f"level {level} has {len(found)} of the hashes {start} to {stop - 1}; run fsck"
+        )
+    return found
+
+
 def count_beyond_checkpoint(connection: Connection) -> tuple[int, int]:
     """(entries, hashes) that the checkpoint does not cover, as one statement sees them."""
-    size = select(checkpoint.c.size).scalar_subquery()
-    late_entries = select(func.count()).where(entries.c.leaf_index >= size)
-    late_nodes = select(func.count()).where(nodes.c.position >= size.bitwise_rshift(nodes.c.level * TILE_BITS))
-    query = select(late_entries.scalar_subquery(), late_nodes.scalar_subquery())
-    found = connection.execute(query).one()
-    return found[0], found[1]
+    entries_count, hashes_count = connection.execute(_BEYOND_CHECKPOINT).one()
+    return entries_count, hashes_count
+
+
+# Content
+
+_CONTENT = select(contents).where(contents.c.leaf_index == bindparam("leaf_index"))
+_CONTENTS_AFTER = (
+    select(contents)
+    .where(contents.c.leaf_index > bindparam("leaf_index"))
+    .order_by(contents.c.leaf_index)
+    .limit(bindparam("count"))
+)
+_COUNT_BY_VISIBILITY = select(contents.c.visibility, func.count().label("number")).group_by(contents.c.visibility)
+_INSERT_CONTENT = insert(contents)
+_DELETE_CONTENT = delete(contents).where(contents.c.leaf_index == bindparam("erased_index"))
+
+
+def insert_contents(connection: Connection, rows: Sequence[ContentRow]) -> None:
+    if rows:
+        values = [{name: getattr(row, name) for name in ContentRow.__slots__} for row in rows]
+        connection.execute(_INSERT_CONTENT, values)
+
+
+def content_at(connection: Connection, leaf_index: int) -> ContentRow | None:
+    if not is_leaf_index(leaf_index):
+        return None
+    row = connection.execute(_CONTENT, {"leaf_index": leaf_index}).one_or_none()
+    return ContentRow(row.leaf_index, row.visibility, bytes(row.body)) if row is not None else None
+
+
+def contents_after(connection: Connection, leaf_index: int, limit: int) -> list[ContentRow]:
+    """The next contents, in order."""
+    rows = connection.execute(_CONTENTS_AFTER, {"leaf_index": leaf_index, "count": limit})
+    return [ContentRow(row.leaf_index, row.visibility, bytes(row.body)) for row in rows]
+
+
+def delete_content(connection: Connection, leaf_index: int) -> None:
+    connection.execute(_DELETE_CONTENT, {"erased_index": leaf_index})
+
+
+def count_by_visibility(connection: Connection) -> dict[str, int]:
+    return {row.visibility: row.number for row in connection.execute(_COUNT_BY_VISIBILITY)}
