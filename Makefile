@@ -26,12 +26,16 @@ lint: $(VENV)/.tests-installed
 bench: $(VENV)/.tests-installed
 	for script in tests/bench/bench_*.py; do $(BIN)/python $$script; done
 
-# Retrains the shipped model and converts it; needs the corpora (CORPORA=folder) and half an hour.
+# Retrains the shipped model and converts it; needs the corpora (CORPORA=folder) and MINUTES of training.
 CORPORA ?= ../shared/data/corpora
+MINUTES ?= 50
 model: $(VENV)/.installed
 	$(PIP) --requirement inference/training/requirements.txt
-	$(BIN)/python -m inference.training.train --corpora $(CORPORA) --out var/training --minutes 30
-	$(RAIL) convert var/training/model.bin inference/models/default.rail --tokenizer var/training/tokenizer.model
+	$(BIN)/python -m inference.training.train --corpora $(CORPORA) --out var/training --minutes $(MINUTES)
+	$(BIN)/python -m inference.training.check_export --corpora $(CORPORA) --out var/training
+	$(BIN)/python -m inference.training.plot_loss var/training/log.jsonl inference/models/loss.png
+	$(RAIL) convert var/training/model.bin inference/models/default.rail --tokenizer var/training/tokenizer.model \
+		--name rail-stories-3m
 
 # Says what is missing before anything is made. Debian splits venv and headers off Python.
 NEEDS := import pathlib, sys, sysconfig; sys.version_info >= (3, 11) or sys.exit("RAIL needs Python 3.11 or later: make PYTHON=python3.11 ..."); \

@@ -16,7 +16,7 @@ from web.services import Services
 from web.verification import verify_text
 
 PROMPT = "Once upon a time"
-FIRST_SEED = 7
+FIRST_SEED = 4
 SEEDS_MAX = 20  # a story may end early; the next seed tells another one
 TOKENS_MIN = 100
 TOKENS_MAX = 160
@@ -36,10 +36,10 @@ def generate(steps: Steps, services: Services) -> tuple[LoggedRun, Path]:
     with steps.step("A seeded completion, streamed and logged"):
         for seed in range(FIRST_SEED, FIRST_SEED + SEEDS_MAX):
             params = SamplingParams(
-                temperature_micro=800_000, top_p_micro=950_000, seed=seed, max_tokens=TOKENS_MAX, stop=()
+                temperature_micro=700_000, top_p_micro=900_000, seed=seed, max_tokens=TOKENS_MAX, stop=()
             )
             if not steps.quiet:
-                say(f"  “{PROMPT}”, seed {seed}, temperature 0.8, top-p 0.95")
+                say(f"  “{PROMPT}”, seed {seed}, temperature 0.7, top-p 0.9")
                 say()
                 click.secho(PROMPT, dim=True, nl=False)
             run = stream_run(services, PROMPT, params, "public", quiet=steps.quiet)
@@ -86,7 +86,7 @@ def look_up(steps: Steps, services: Services, run: LoggedRun) -> None:
 
 def _verdict(steps: Steps, services: Services, text: str) -> dict[str, Any]:
     verdict = verify_text(services, text)
-    layer = f", {verdict['layer']}" if verdict["layer"] else ""
+    layer = f", {verdict['layer']}" if verdict["layer"] not in (None, verdict["verdict"]) else ""
     share = f", {verdict['matched_permille'] / 10:.1f} % of the text" if verdict["spans"] else ""
     steps.show("verdict", f"{verdict['verdict']}{layer}{share}")
     return verdict
