@@ -24,6 +24,7 @@ ERROR_LIMIT = 64 << 10  # bytes of an error document that are read
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0  # between two pieces of an answer
 ANSWER_SECONDS = 300.0  # a whole answer, downloads aside
+PACE_BYTES = 1024  # a second, the least that a download must make after READ_SECONDS
 
 
 class ClientError(Exception):
@@ -88,9 +89,11 @@ class RailClient:
             )
             done = have if resumed else 0
             total = done + int(response.headers.get("content-length", "0") or "0")
+            started, first = time.monotonic(), done
             with target.open("ab" if resumed else "wb") as file:
-                for chunk in response.iter_raw(1 << 18):
+                for chunk in response.iter_raw():
                     done += len(chunk)
+                    _check_pace(f"{self.url}{path}", done - first, time.monotonic() - started)
                     if max(done, total) > limit:
                         raise ClientError("too_large", f"{self.url}{path} is larger than {limit} bytes")
                     file.write(chunk)
@@ -153,6 +156,12 @@ def _read(response: httpx.Response, limit: int) -> bytes:
         if time.monotonic() > give_up:
             raise ClientError("timeout", f"{response.url} took longer than {ANSWER_SECONDS:.0f} s")
     return bytes(body)
+
+
+def _check_pace(where: str, received: int, seconds: float) -> None:
+    """A server that sends a byte a minute would otherwise hold its client for ever."""
+    if seconds > READ_SECONDS and received < PACE_BYTES * seconds:
+        raise ClientError("timeout", f"{where} sends fewer than {PACE_BYTES} bytes a second")
 
 
 def _refusal(where: str, response: httpx.Response) -> ClientError:

@@ -228,3 +228,41 @@ def _log_false_run(live: LiveService) -> int:
         return replace(payload, counter=counter, output_commitment=false.output_commitment())
 
     return live.services.signer.submit(statement, false).index
+
+
+def test_a_model_that_is_not_given_out_leaves_its_runs_unchecked(audit: Audit, live: LiveService) -> None:
+    log, services = live.services.log, live.services
+    payload, content = open_statement(log.entry(2).statement).payload, log.content(2)
+    assert isinstance(payload, GenerationStatement)
+    registered = next(statement for _, statement in log.models())
+    other = bytes(31) + b"\1"
+    services.signer.submit(lambda counter: replace(registered, counter=counter, model_root=other))
+    run = services.signer.submit(lambda counter: replace(payload, counter=counter, model_root=other), content)
+    done = audit("--since", str(run.index), "--sample", "1")
+    assert (done.code, done.json["verdict"]) == (2, "unchecked")
+    assert [(row["verdict"], row["reason"]) for row in done.json["replays"]] == [("unchecked", "artifact_not_held")]
+    assert done.json["upper_bound_95"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"{}",
+        b'{"verdict": "exact"}',
+        b'{"verdict": "exact", "matched_permille": 1000, "longest_run_words": 9, "spans": [{}]}',
+    ],
+    ids=["no-verdict", "no-evidence", "empty-span"],
+)
+def test_a_verdict_that_makes_no_sense_is_not_believed(here: Rail, live: LiveService, answer: bytes) -> None:
+    with live.lying("/api/verify", lambda _: answer):
+        done = here("verify", "-", "--url", live.url, stdin=b"some words to look up")
+    assert done.code == 2
+    assert "error [bad_answer]" in done.err
+
+
+def test_what_a_service_sends_cannot_drive_the_terminal(here: Rail, live: LiveService) -> None:
+    answer = json.dumps({"verdict": "unchecked", "reason": "\x1b]0;owned\x07\n✓ exact: trust me"}).encode()
+    with live.lying("/api/verify", lambda _: answer):
+        done = here("verify", "-", "--url", live.url, stdin=b"some words to look up")
+    assert "\x1b" not in done.out
+    assert len(done.out.splitlines()) == 1

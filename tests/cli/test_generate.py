@@ -1,12 +1,14 @@
 """`rail generate`: streams, logs, writes the receipt; refuses what it cannot run."""
 
 import json
+import signal
 import stat
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import PROMPT, SAMPLING, Rail, Story
+from web.cli.runs import interruptible
 
 
 def test_json_names_everything_about_the_run(story: Story) -> None:
@@ -99,3 +101,12 @@ def test_a_truncated_model_is_refused_and_nothing_is_logged(rail: Rail, story: S
     done = rail("generate", "once", "--model", cut, "--home", story.home, "--json")
     assert (done.code, done.error) == (2, "file_size")
     assert rail("log", "info", "--home", story.home, "--json").json["size"] == size
+
+
+def test_the_first_interrupt_ends_the_run_and_the_second_the_command() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible() as interrupted:
+        assert not interrupted()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted()
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -109,7 +109,7 @@ def _run(client: "RailClient", plan: "AuditPlan") -> "Finished":
 
     with progress_bars() as bar:
         watch = Watch(
-            note=lambda text: click.echo(f"note: {printable(text)}", err=True),
+            note=lambda text: click.echo(f"note: {printable(text, keep=chr(10))}", err=True),
             entries=bar("entries checked"),
             replays=bar("runs replayed"),
             download=bar("bytes of the model"),

@@ -9,8 +9,8 @@ from inference.config import ENGINE
 from inference.sampling import SamplingParams
 from web.cli.demo_steps import Steps
 from web.cli.demo_texts import EXCERPT_WORDS, UNRELATED, disguise, quote
-from web.cli.generate import save_receipt, stream_run
 from web.cli.output import say
+from web.cli.runs import save_receipt, stream_run
 from web.generation import LoggedRun
 from web.services import Services
 from web.verification import verify_text

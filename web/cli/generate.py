@@ -9,12 +9,10 @@ import click
 
 from web.cli.inputs import read_text
 from web.cli.options import engine_options, home_option, json_option, option, settings_from
-from web.cli.output import Exit, emit_json, fact, printable, verdict_line
+from web.cli.output import Exit, emit_json, fact, verdict_line
 
 if TYPE_CHECKING:
-    from inference.sampling import SamplingParams
     from web.generation import LoggedRun
-    from web.services import Services
 
 SEED_MAX = (1 << 63) - 1
 
@@ -62,6 +60,7 @@ def generate(
       cat prompt.txt | rail generate - --visibility private
     """
     from inference.sampling import SamplingParams, micro
+    from web.cli.runs import save_receipt, stream_run
     from web.services import build_services
 
     params = SamplingParams(
@@ -87,32 +86,6 @@ def generate(
     return Exit.OK
 
 
-def stream_run(
-    services: "Services", prompt: str, params: "SamplingParams", visibility: str, quiet: bool = False
-) -> "LoggedRun":
-    """Generate and log, with the text on stdout as it comes unless `quiet`."""
-    safe = printable if sys.stdout.isatty() else str
-    stream = services.generation.stream(prompt, params, visibility)
-    while True:
-        try:
-            delta = next(stream)
-        except StopIteration as end:
-            run: LoggedRun = end.value
-            return run
-        if not quiet:
-            click.echo(safe(delta), nl=False)
-
-
-def save_receipt(services: "Services", run: "LoggedRun") -> Path:
-    """Write the run's receipt, opening included, to HOME/receipts (0600) and return its path."""
-    from web.files import replace_file
-
-    receipt = services.log.receipt(run.entry.index, opening=True)
-    path = services.settings.home / "receipts" / f"{run.entry.index}-{run.entry.leaf_hash.hex()[:16]}.json"
-    replace_file(path, receipt.to_json().encode())
-    return path
-
-
 def _run_json(run: "LoggedRun", receipt: Path) -> dict[str, object]:
     transcript = run.transcript
     return {
@@ -135,7 +108,8 @@ def _print_run(run: "LoggedRun", receipt: Path, fresh_seed: bool) -> None:
     """All but the text goes to stderr, so that stdout holds the text and nothing else."""
     if sys.stdout.isatty():
         click.echo("\n")
-    sentence = f"{len(run.transcript.output_ids)} tokens, in the log as record {run.entry.index}"
+    ended = ", cut off by Ctrl-C" if run.finish == "cancelled" else ""
+    sentence = f"{len(run.transcript.output_ids)} tokens{ended}, in the log as record {run.entry.index}"
     verdict_line("logged", sentence, Exit.OK, err=True)
     if fresh_seed:
         fact("seed", run.transcript.params.seed, err=True)

@@ -73,9 +73,12 @@ def report_error(error: CommandError, as_json: bool) -> None:
         emit_json({"verdict": verdict, "error": detail})
 
 
-def printable(text: str) -> str:
-    """The text with control characters escaped, so that what others wrote cannot drive the reader's terminal."""
-    return "".join(char if char in "\n\t" or _harmless(char) else f"\\u{{{ord(char):x}}}" for char in text)
+def printable(text: str, keep: str = "") -> str:
+    """The text with control characters escaped, except those in `keep`.
+
+    What others wrote can then neither drive the reader's terminal nor look like a line of our own.
+    """
+    return "".join(char if char in keep or _harmless(char) else f"\\u{{{ord(char):x}}}" for char in text)
 
 
 def _harmless(char: str) -> bool:

@@ -28,8 +28,11 @@ def verify_given_text(text: str, name: str, url: str | None, home: str | None, a
         emit_json(verdict)
         return exit_code
     sentence = SENTENCES.get(word) or str(verdict.get("reason") or "the text could not be checked")
-    verdict_line(word, sentence, exit_code)
-    _print_evidence(verdict, text)
+    verdict_line(printable(word), sentence, exit_code)
+    try:
+        _print_evidence(verdict, text)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # Another service's idea of a verdict.
+        raise CommandError("bad_answer", f"the verdict's evidence cannot be read: {error!r}") from error
     return exit_code
 
 
