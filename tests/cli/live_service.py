@@ -26,11 +26,15 @@ class LiveService:
     url: str
     services: Services
     lies: dict[str, Lie] = field(default_factory=dict)  # path -> what becomes of the true body
+    public: set[int] = field(default_factory=set)  # record ids of the runs whose text is public
 
     def generate(self, seed: int, visibility: str = "public") -> int:
         """Log one run; returns its record id."""
         params = SamplingParams(temperature_micro=1_000_000, seed=seed, max_tokens=24)
-        return self.services.generation.run("once upon a time", params, visibility).entry.index
+        index = self.services.generation.run("once upon a time", params, visibility).entry.index
+        if visibility == "public":
+            self.public.add(index)
+        return index
 
     @contextmanager
     def lying(self, path: str, lie: Lie) -> Iterator[None]:

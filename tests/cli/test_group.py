@@ -1,12 +1,15 @@
 """What holds for every command: help, version, environment twins, errors without tracebacks."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.cli.conftest import Rail
+from tests.cli.conftest import Machine, Rail
 from web.cli import COMMANDS, main
+from web.cli.group import READER_GONE
 
 LEAVES = [
     ("demo",),
@@ -66,6 +69,14 @@ def test_a_wrong_option_is_one_line_with_a_hint_and_exit_code_2(rail: Rail) -> N
     assert rail("nonsense", "--json").error == "usage"
 
 
+@pytest.mark.parametrize("group", [(), ("model",), ("log",), ("bench",)])
+def test_a_group_without_a_command_shows_its_help(here: Rail, group: tuple[str, ...]) -> None:
+    done = here(*group)
+    assert done.code == 2
+    assert done.err.startswith("Usage: rail")
+    assert "Commands:" in done.err
+
+
 def test_an_environment_variable_stands_in_for_its_option(here: Rail) -> None:
     done = here("generate", "x", env={"RAIL_SEED": "-1", "RAIL_JSON": "1"})
     assert done.code == 2
@@ -81,3 +92,15 @@ def test_an_unforeseen_error_is_called_a_bug_and_shows_no_stack(here: Rail) -> N
     done = here("log", "info", "--json", env={"RAIL_DATABASE": "nonsense://"})
     assert done.code == 2
     assert "Traceback" not in done.err
+
+
+def test_a_reader_who_leaves_early_is_no_verdict(machine: Machine) -> None:
+    command = [sys.executable, "-m", "web.cli", "model", "show"]
+    with subprocess.Popen(
+        command, env=machine.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == READER_GONE

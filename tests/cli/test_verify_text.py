@@ -1,5 +1,7 @@
 """`rail verify TEXT`: the verdict is the exit code, and bad input has a code of its own."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,21 @@ def test_what_has_too_little_to_compare_is_unchecked_not_unmatched(here: Rail, s
 def test_a_mistyped_file_name_is_not_taken_for_a_text(here: Rail, story: Story) -> None:
     done = here("verify", "recipt.json", "--home", story.home, "--json")
     assert (done.code, done.error) == (2, "no_such_file")
+
+
+def test_a_folder_is_not_taken_for_a_text(here: Rail, story: Story, tmp_path: Path) -> None:
+    done = here("verify", tmp_path, "--home", story.home, "--json")
+    assert (done.code, done.error) == (2, "not_a_file")
+
+
+def test_a_pipe_with_a_name_is_read_like_a_file(here: Rail, story: Story, tmp_path: Path) -> None:
+    """As in `rail verify <(pdftotext paper.pdf -)`."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(story.text,), daemon=True)
+    writer.start()
+    assert here("verify", pipe, "--home", story.home).code == 0
+    writer.join()
 
 
 def test_without_a_log_there_is_nothing_to_check_against_and_none_is_made(here: Rail, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ class Replayer:
                     findings.append(Finding(error.code, f"entry {index}: {error}", index))
             rows.append(row)
             advance(len(rows), wanted)
+        rows.sort(key=lambda row: row.index)
         return Sample(tuple(rows), tuple(findings), drawn, not_public)
 
     def _transcript(self, index: int, leaf: bytes) -> Transcript | None:

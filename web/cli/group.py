@@ -9,9 +9,14 @@ from typing import Any, NoReturn
 
 import click
 
-from web.cli.output import CommandError, Exit, report_error
+from web.cli.output import CommandError, report_error
 
 INTERRUPTED = 130  # what shells use for a program that Ctrl-C ended
+READER_GONE = 141  # and for one whose output nobody reads any more, as in `rail demo | head`
+
+
+class _ReaderGone(Exception):
+    """Carries a BrokenPipeError past click, which would make it exit code 1: "no match"."""
 
 
 class LazyGroup(click.Group):
@@ -31,6 +36,12 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error
+
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run and leave the process; never with a traceback unless RAIL_DEBUG is set."""
         arguments = list(sys.argv[1:] if args is None else args)
@@ -48,10 +59,12 @@ class LazyGroup(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("interrupted", err=True)
             return INTERRUPTED
-        except BrokenPipeError:
-            # The reader went away: nothing more to say, and nothing left to flush at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
             return int(Exit.UNCHECKED)
+        except (_ReaderGone, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at exit
+            return READER_GONE
         except Exception as error:
             if os.environ.get("RAIL_DEBUG"):
                 raise

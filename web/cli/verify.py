@@ -80,15 +80,17 @@ def _read(subject: str) -> tuple[bytes, str]:
     if subject == "-":
         return read_bytes(sys.stdin.buffer, "standard input", INPUT_BYTES_MAX), "standard input"
     path = Path(subject)
-    if _is_file(path):
+    if _exists(path):
+        if path.is_dir():
+            raise CommandError("not_a_file", f"{subject} is a folder", "name one file in it")
         return read_file(path, INPUT_BYTES_MAX), subject
     if path.suffix and path.stem and not any(char.isspace() for char in subject):
         raise CommandError("no_such_file", f"there is no file {subject}", "to check these very words, pipe them to -")
     return os.fsencode(subject), "the text"
 
 
-def _is_file(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.exists()
     except (OSError, ValueError):  # Too long for a name, or with a NUL: a text.
         return False
