@@ -19,7 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ledger.errors import NotFound, StoreError
 
-BUSY_SECONDS = 30
+BUSY_SECONDS = 30  # how long to wait for another writer, or for a free connection
+POOL_KEPT, POOL_MORE = 8, 24  # connections of one process; a PostgreSQL server has 100 for all by default
 WRITE = "rail_write"  # execution option: this connection's transactions will write
 
 
@@ -117,7 +118,7 @@ def _sqlite_engine(url: URL, create: bool) -> Engine:
             f"file:{quote(str(path))}?mode=rw", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
         )
 
-    engine = create_engine(url, creator=connect, pool_size=8, max_overflow=56)
+    engine = create_engine(url, creator=connect, pool_size=POOL_KEPT, max_overflow=POOL_MORE)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -145,7 +146,9 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _postgresql_engine(url: URL) -> Engine:
     # READ COMMITTED is enough: every writer locks the checkpoint row first, and sees all that was committed before.
-    engine = create_engine(url, pool_size=8, max_overflow=56, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    engine = create_engine(
+        url, pool_size=POOL_KEPT, max_overflow=POOL_MORE, pool_pre_ping=True, isolation_level="READ COMMITTED"
+    )
     event.listen(engine, "connect", _prepare_postgresql)
     return engine
 

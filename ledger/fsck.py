@@ -8,18 +8,19 @@ The log may be appended to meanwhile; what is checked is the size it had at the 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ledger import store
+from ledger import content_store, store
 from ledger.checkpoint import open_checkpoint
 from ledger.content import decode_content
+from ledger.content_store import ContentRow
 from ledger.database import Database
 from ledger.errors import LedgerError, StoreError
 from ledger.fsck_entry import EntryChecker
+from ledger.fsck_tree import TreeChecker
 from ledger.keys import VerifyKey
-from ledger.merkle import EMPTY_ROOT, root_of
-from ledger.policy import check_content
+from ledger.merkle import EMPTY_ROOT
 from ledger.statement import open_statement
-from ledger.store import ContentRow, EntryRow, Head, Identity
-from ledger.tiles import TILE_WIDTH
+from ledger.store import EntryRow, Head, Identity
+from ledger.submission import check_content
 
 FAULTS_MAX = 10_000  # kept in the report; all are counted and given to `on_fault`
 CONTENTS_PAGE = 32
@@ -119,7 +120,7 @@ class _Check:
 
     def tree(self, head: Head) -> None:
         """Every entry, every stored hash, and the root."""
-        tree = _Tree(self, self._database)
+        tree = TreeChecker(self._database, self.fault)
         checker = EntryChecker(self.fault)
         for low in range(0, head.size, store.PAGE_ROWS):
             high = min(low + store.PAGE_ROWS, head.size)
@@ -190,7 +191,7 @@ class _Check:
         after = -1
         while True:
             with self._database.read() as connection:
-                page = store.contents_after(connection, after, CONTENTS_PAGE)
+                page = content_store.contents_after(connection, after, CONTENTS_PAGE)
                 indexes = [content.leaf_index for content in page]
                 entries = store.entries_at(connection, indexes)
                 for content in page:
@@ -198,7 +199,7 @@ class _Check:
                         self.report.contents += 1
                         self._content(content, entries.get(content.leaf_index))
                 for index, erasure in store.erasures_among(connection, indexes):
-                    if store.content_at(connection, index) is not None:
+                    if content_store.content_at(connection, index) is not None:
                         self.fault("content_not_erased", index, f"entry {erasure} erased content {index}; it is stored")
             if len(page) < CONTENTS_PAGE:
                 return
@@ -214,60 +215,3 @@ class _Check:
             check_content(open_statement(entry.statement).payload, found)
         except LedgerError as error:
             self.fault(error.code, index, f"content {index}: {error}")
-
-
-class _Tree:
-    """The tiles at the right edge while leaves stream by: at most 255 hashes a level. None: an unknown hash."""
-
-    def __init__(self, check: _Check, database: Database) -> None:
-        self._check = check
-        self._database = database
-        self._edge: list[list[bytes | None]] = [[]]  # by tile level
-        self._done: list[int] = [0]  # complete tiles of each level
-
-    def add_leaf(self, leaf_hash: bytes | None) -> None:
-        self._add(0, leaf_hash)
-
-    def _add(self, level: int, value: bytes | None) -> None:
-        if level == len(self._edge):
-            self._edge.append([])
-            self._done.append(0)
-        self._edge[level].append(value)
-        if len(self._edge[level]) == TILE_WIDTH:
-            position = self._done[level]
-            computed = _root(self._edge[level])
-            self._edge[level] = []
-            self._done[level] += 1
-            self._add(level + 1, self._compare(level + 1, position, computed))
-
-    def _compare(self, level: int, position: int, computed: bytes | None) -> bytes | None:
-        """The stored hash, or the computed one if there is none."""
-        try:
-            with self._database.read() as connection:
-                stored = store.level_hashes(connection, level, position, position + 1)[0]
-        except StoreError as error:
-            if error.code not in ("hash_missing", "database_damaged"):
-                raise
-            self._check.fault("hash_missing", None, f"hash {position} of level {level} cannot be read: {error}")
-            return computed
-        if computed is not None and computed != stored:
-            self._check.fault(
-                "hash",
-                None,
-                f"hash {position} of level {level} is stored as {stored.hex()}, "
-                f"but the {TILE_WIDTH} hashes below lead to {computed.hex()}",
-            )
-        return stored
-
-    def root(self) -> bytes | None:
-        """Root of all leaves. The part that is not a full tile joins the level above as one more hash on its right."""
-        below: list[bytes | None] = []
-        for hashes in self._edge:
-            together = hashes + below
-            below = [_root(together)] if together else []
-        return below[0] if below else EMPTY_ROOT
-
-
-def _root(hashes: list[bytes | None]) -> bytes | None:
-    known = [value for value in hashes if value is not None]
-    return root_of(known) if len(known) == len(hashes) else None

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from ledger import checkpoint, merkle, store
+from ledger.admission import Placed
 from ledger.checkpoint import Checkpoint
 from ledger.content import Content
 from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, NotFound, ParseError, StatementRefused, StoreError
 from ledger.fsck import Fault, FsckReport, Progress, check_log
 from ledger.keys import SigningKey, operator_id
-from ledger.policy import Placed, Submission, prepare
 from ledger.reader import Entry, LogReader, Stats
 from ledger.sequencer import Sequencer
 from ledger.statement import ErasureStatement, OperatorStatement, sign_statement
 from ledger.store import Head, Identity
+from ledger.submission import Submission, prepare
 
 __all__ = ["Entry", "Log", "Stats"]
 
@@ -98,9 +99,9 @@ class Log(LogReader):
     def submit(self, statement: bytes, content: Content | None = None) -> Entry:
         """Appends a signed statement, with the content that it commits to; returns when both are durable.
 
-        A statement that is in the log already gives its entry, with `new` False; content given with it is not looked
-        at. Raises ParseError, SignatureInvalid or StatementRefused for a statement that the log does not admit, and
-        StoreError if the outcome is not known to be durable: submitting the same again is always right then.
+        A statement that is in the log already gives its entry, with `new` False; content given with it is checked,
+        not stored. Raises ParseError, SignatureInvalid or StatementRefused for a statement that the log does not admit,
+        and StoreError if the outcome is not known to be durable: submitting the same again is always right then.
         """
         return self.submit_many([(statement, content)])[0]
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from ledger import merkle, store, tiles
+from ledger import content_store, merkle, store, tiles
 from ledger.commitment import output_content, prompt_content
 from ledger.content import Content, decode_content
 from ledger.database import Database
@@ -105,7 +105,7 @@ class LogReader:
         with self._database.read() as connection:
             kinds = store.count_by_kind(connection)
             size = store.read_head(connection).size
-            contents = store.count_by_visibility(connection)
+            contents = content_store.count_by_visibility(connection)
         return Stats(size, kinds | {"generation": size - sum(kinds.values())}, contents)
 
     def _head(self) -> Head:
@@ -154,7 +154,10 @@ class LogReader:
         with self._database.read() as connection:
             tiles.check_tile_exists(Tile(None, index, width), store.read_head(connection).size)
             start = index * TILE_WIDTH
-            return tiles.encode_bundle(store.statements_between(connection, start, start + width))
+            statements = store.statements_between(connection, start, start + width)
+        if len(statements) != width:
+            raise StoreError("entry_missing", f"bundle {index} has {len(statements)} of its {width} entries; run fsck")
+        return tiles.encode_bundle(statements)
 
     def prove_inclusion(self, index: int, size: int) -> list[bytes]:
         """Inclusion proof of a leaf of the first `size`. NotFound `size_beyond_log`, ProofInvalid `inclusion_index`."""
@@ -193,7 +196,7 @@ class LogReader:
     def content(self, index: int) -> Content | None:
         """What the entry's commitments open to; None if it was never given or is erased. ParseError if damaged."""
         with self._database.read() as connection:
-            found = store.content_at(connection, index)
+            found = content_store.content_at(connection, index)
         return decode_content(found.body, found.visibility) if found is not None else None
 
     def contents(self, after_index: int = -1) -> Iterator[tuple[int, Content]]:
@@ -203,7 +206,7 @@ class LogReader:
         """
         while True:
             with self._database.read() as connection:
-                page = store.contents_after(connection, after_index, CONTENTS_PAGE)
+                page = content_store.contents_after(connection, after_index, CONTENTS_PAGE)
             for row in page:
                 try:
                     yield row.leaf_index, decode_content(row.body, row.visibility)

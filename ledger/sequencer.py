@@ -14,16 +14,18 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from ledger import checkpoint, store
+from ledger import checkpoint, content_store, store
+from ledger.admission import Admission, Placed, Registered
 from ledger.checkpoint import Checkpoint
+from ledger.content_store import ContentRow
 from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, StoreError
 from ledger.keys import SigningKey
 from ledger.merkle import Frontier
-from ledger.policy import Admission, Placed, Registered, Submission
 from ledger.statement import ErasureStatement
-from ledger.store import ContentRow, Head
+from ledger.store import Head
 from ledger.stored_hashes import frontier_indexes
+from ledger.submission import Submission
 from ledger.tile_hashes import TILE_BITS, TileHashes
 
 BATCH_STATEMENTS = 2_000  # a batch is closed when it holds this many; a larger group is a batch of its own
@@ -181,10 +183,10 @@ def _write(connection: Connection, admission: Admission, frontier: Frontier) -> 
         for row, submission in admission.added
         if submission.visibility is not None and submission.body is not None
     ]
-    store.insert_contents(connection, bodies)
+    content_store.insert_contents(connection, bodies)
     for _, submission in admission.added:
         if isinstance(submission.signed.payload, ErasureStatement):
-            store.delete_content(connection, submission.signed.payload.entry_index)
+            content_store.delete_content(connection, submission.signed.payload.entry_index)
 
 
 def _read_frontier(connection: Connection, head: Head) -> Frontier:

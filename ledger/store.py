@@ -1,18 +1,18 @@
-"""The queries, each on a connection that the caller opened: SQLite and PostgreSQL, one text for both.
+"""The queries on log and tree, each on a connection that the caller opened: SQLite and PostgreSQL, one text for both.
 
-No rules here: what may be appended is policy.py, how is sequencer.py. Queries are built once, when the module is
-imported: building one anew costs SQLAlchemy more than SQLite needs to answer it.
+No rules here: what may be appended is admission.py, how is sequencer.py. Content has content_store.py. Queries are
+built once, when the module is imported: building one anew costs SQLAlchemy more than SQLite needs to answer it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func, insert, inspect, select, update
+from sqlalchemy import Column, Connection, Row, Select, bindparam, func, insert, inspect, select, update
 
 from ledger.errors import LogConflict, NotFound, StoreError
 from ledger.merkle import SIZE_MAX
-from ledger.tables import SCHEMA_VERSION, checkpoint, contents, entries, log, metadata, models, nodes, operators
+from ledger.tables import SCHEMA_VERSION, checkpoint, entries, log, metadata, models, nodes, operators
 
 PAGE_ROWS = 500  # rows or values handled at a time: bounds memory and the length of a query
 
@@ -40,15 +40,6 @@ class EntryRow:
     time: int
     subject_index: int | None  # None: the statement is not about an entry
     statement: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ContentRow:
-    """A row of `contents`; content.py makes and reads the body."""
-
-    leaf_index: int
-    visibility: str
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,44 +323,3 @@ def count_beyond_checkpoint(connection: Connection) -> tuple[int, int]:
     """(entries, hashes) that the checkpoint does not cover, as one statement sees them."""
     entries_count, hashes_count = connection.execute(_BEYOND_CHECKPOINT).one()
     return entries_count, hashes_count
-
-
-# Content
-
-_CONTENT = select(contents).where(contents.c.leaf_index == bindparam("leaf_index"))
-_CONTENTS_AFTER = (
-    select(contents)
-    .where(contents.c.leaf_index > bindparam("leaf_index"))
-    .order_by(contents.c.leaf_index)
-    .limit(bindparam("count"))
-)
-_COUNT_BY_VISIBILITY = select(contents.c.visibility, func.count().label("number")).group_by(contents.c.visibility)
-_INSERT_CONTENT = insert(contents)
-_DELETE_CONTENT = delete(contents).where(contents.c.leaf_index == bindparam("erased_index"))
-
-
-def insert_contents(connection: Connection, rows: Sequence[ContentRow]) -> None:
-    if rows:
-        values = [{name: getattr(row, name) for name in ContentRow.__slots__} for row in rows]
-        connection.execute(_INSERT_CONTENT, values)
-
-
-def content_at(connection: Connection, leaf_index: int) -> ContentRow | None:
-    if not is_leaf_index(leaf_index):
-        return None
-    row = connection.execute(_CONTENT, {"leaf_index": leaf_index}).one_or_none()
-    return ContentRow(row.leaf_index, row.visibility, bytes(row.body)) if row is not None else None
-
-
-def contents_after(connection: Connection, leaf_index: int, limit: int) -> list[ContentRow]:
-    """The next contents, in order."""
-    rows = connection.execute(_CONTENTS_AFTER, {"leaf_index": leaf_index, "count": limit})
-    return [ContentRow(row.leaf_index, row.visibility, bytes(row.body)) for row in rows]
-
-
-def delete_content(connection: Connection, leaf_index: int) -> None:
-    connection.execute(_DELETE_CONTENT, {"erased_index": leaf_index})
-
-
-def count_by_visibility(connection: Connection) -> dict[str, int]:
-    return {row.visibility: row.number for row in connection.execute(_COUNT_BY_VISIBILITY)}

@@ -1,5 +1,6 @@
 """Appending under faults: nothing acknowledged is lost, nothing refused stays, one root a size, and the log goes on."""
 
+import resource
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -137,6 +138,30 @@ def test_a_full_disk(sqlite_url: str) -> None:
         assert log.fsck().ok
         limit = "PRAGMA max_page_count = 1000000"
         assert [entry.new for entry in log.submit_many([*acknowledged, item])] == [False] * len(acknowledged) + [True]
+        assert log.fsck().ok
+
+
+def test_a_file_that_cannot_grow(sqlite_url: str) -> None:
+    """The operating system refuses the writes themselves, wherever SQLite is at the moment."""
+    run = Run()
+    with Log.create(sqlite_url, ORIGIN, LOG_KEY) as log:
+        log.submit_many(run.registrations())
+        journal = Path(sqlite_url.removeprefix("sqlite:///") + "-wal")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        items, acknowledged = run.generations(60), []
+        resource.setrlimit(resource.RLIMIT_FSIZE, (journal.stat().st_size + 100_000, hard))
+        try:
+            for item in items:
+                log.submit(*item)
+                acknowledged.append(item)
+        except StoreError as error:
+            assert error.code in ("disk_full", "database_io") and error.retryable
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert 0 < len(acknowledged) < len(items)
+        assert log.size() == 2 + len(acknowledged)
+        assert log.fsck().ok
+        assert [entry.index for entry in log.submit_many(items)] == list(range(2, 62))
         assert log.fsck().ok
 
 

@@ -1,8 +1,6 @@
-"""Which statements a log admits. SPEC.md, "Admission", lists the rules; each has its own error code.
+"""Which submissions a log admits, decided inside the sequencer's transaction, where nothing else moves.
 
-Two steps. `prepare` needs no lock and runs in the submitter's thread: parsing, content against commitments, the
-signature. `Admission` runs inside the sequencer's transaction, where nothing else moves: idempotence, registrations,
-counters, subjects.
+Idempotence, registrations, counters, and the entries that statements are about. SPEC.md, section 13, lists the rules.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,36 +8,19 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from ledger import store
-from ledger.content import Content, encode_content
+from ledger import content_store, store
 from ledger.errors import StatementRefused
-from ledger.merkle import leaf_hash
 from ledger.statement import (
     ErasureStatement,
     GenerationStatement,
     ModelStatement,
     OperatorStatement,
     ReplayStatement,
-    SignedStatement,
-    check_signed_by,
-    open_statement,
 )
 from ledger.store import EntryRow
+from ledger.submission import Submission, unknown_operator
 
-CLOCK_SKEW_SECONDS = 3600  # how far in the future a statement's time may lie
 REMEMBERED_MAX = 20_000  # registrations, of each kind
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A statement that passed `prepare`."""
-
-    statement: bytes
-    leaf_hash: bytes
-    signed: SignedStatement
-    visibility: str | None  # None, like the body: nothing to store beside the leaf
-    body: bytes | None  # the content, encoded
-    erase_any: bool  # an erasure by the host of the log itself: may concern any operator's entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,68 +29,6 @@ class Placed:
 
     row: EntryRow
     new: bool
-
-
-OperatorLookup = Callable[[bytes], OperatorStatement | None]
-
-
-def prepare(
-    statement: bytes, content: Content | None, operator_of: OperatorLookup, now: int, erase_any: bool = False
-) -> Submission:
-    """Everything that can be checked without a lock. ParseError, SignatureInvalid or StatementRefused.
-
-    `operator_of` finds the registration of an operator id; `now` is in Unix seconds.
-    """
-    signed = open_statement(statement)
-    payload = signed.payload
-    if payload.time > now + CLOCK_SKEW_SECONDS:
-        raise StatementRefused(
-            "time_in_future",
-            f"the statement's time {payload.time} is {payload.time - now} s ahead of the log's clock; set the clock",
-        )
-    if isinstance(payload, OperatorStatement):
-        _check_registration(payload)
-        operator = payload
-    else:
-        found = operator_of(signed.operator)
-        if found is None:
-            raise _unknown_operator(signed.operator)
-        operator = found
-    check_signed_by(signed, operator)
-    if content is not None:
-        check_content(payload, content)
-    visibility, body = (content.visibility, encode_content(content)) if content is not None else (None, None)
-    return Submission(statement, leaf_hash(statement), signed, visibility, body, erase_any)
-
-
-def check_content(payload: object, content: Content) -> None:
-    """StatementRefused (`content_*`) unless the statement's commitments and counts are those of this content."""
-    if not isinstance(payload, GenerationStatement):
-        raise StatementRefused("content_unexpected", "only a generation statement has content beside it")
-    pairs = (
-        ("prompt_tokens", payload.prompt_tokens, len(content.prompt_ids)),
-        ("output_tokens", payload.output_tokens, len(content.output_ids)),
-        ("prompt_commitment", payload.prompt_commitment, content.prompt_commitment()),
-        ("output_commitment", payload.output_commitment, content.output_commitment()),
-    )
-    for name, stated, actual in pairs:
-        if stated != actual:
-            raise StatementRefused(
-                f"content_{name}", f"the statement's {name} is not that of the content: one of the two was altered"
-            )
-
-
-def _check_registration(payload: OperatorStatement) -> None:
-    if payload.action != "register":
-        raise StatementRefused(
-            "operator_action", f"this log does not carry out operator action {payload.action!r}; register a new key"
-        )
-
-
-def _unknown_operator(identifier: bytes) -> StatementRefused:
-    return StatementRefused(
-        "unknown_operator", f"no operator {identifier.hex()} is registered in this log; submit its registration first"
-    )
 
 
 IndexLookup = Callable[[Connection, Sequence[bytes]], dict[bytes, int]]
@@ -233,7 +152,7 @@ class Admission:
             staged.operators[identifier] = index
             return index
         if known is None:
-            raise _unknown_operator(identifier)
+            raise unknown_operator(identifier)
         return known
 
     def _check_counter(self, operator_index: int, counter: int, staged: _State) -> None:
@@ -269,7 +188,7 @@ class Admission:
 
     def _has_content(self, index: int) -> bool:
         """Whether a committed entry has content; one of this very transaction cannot be erased in it."""
-        return index < self._size and store.content_at(self._connection, index) is not None
+        return index < self._size and content_store.content_at(self._connection, index) is not None
 
 
 def _load(connection: Connection, registered: Registered, submissions: Sequence[Submission]) -> _State:

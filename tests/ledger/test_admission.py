@@ -144,6 +144,14 @@ def test_content_beside_another_statement(log: Log, run: Run) -> None:
 # Statements about entries
 
 
+def test_content_with_a_statement_that_is_there_is_checked_but_not_stored(log: Log, run: Run) -> None:
+    statement, content = run.one()
+    log.submit(statement)
+    assert not log.submit(statement, content).new
+    assert log.content(2) is None
+    assert_refused(log, "content_prompt_commitment", StatementRefused, statement, run.content(9))
+
+
 def test_a_verdict_about_an_entry_that_is_not_so(log: Log, run: Run) -> None:
     entry = log.submit(*run.one())
     for code, changes in (

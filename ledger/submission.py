@@ -1,0 +1,95 @@
+"""A statement on its way into the log: what can be checked of it in the submitter's thread, without a lock.
+
+The rest of the rules is in admission.py. SPEC.md, section 13, lists them all; each has its own error code.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ledger.content import Content, encode_content
+from ledger.errors import StatementRefused
+from ledger.merkle import leaf_hash
+from ledger.statement import (
+    GenerationStatement,
+    OperatorStatement,
+    SignedStatement,
+    check_signed_by,
+    open_statement,
+)
+
+CLOCK_SKEW_SECONDS = 3600  # how far in the future a statement's time may lie
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A statement that passed `prepare`."""
+
+    statement: bytes
+    leaf_hash: bytes
+    signed: SignedStatement
+    visibility: str | None  # None, like the body: nothing to store beside the leaf
+    body: bytes | None  # the content, encoded
+    erase_any: bool  # an erasure by the host of the log itself: may concern any operator's entry
+
+
+OperatorLookup = Callable[[bytes], OperatorStatement | None]
+
+
+def prepare(
+    statement: bytes, content: Content | None, operator_of: OperatorLookup, now: int, erase_any: bool = False
+) -> Submission:
+    """Everything that can be checked without a lock. ParseError, SignatureInvalid or StatementRefused.
+
+    `operator_of` finds the registration of an operator id; `now` is in Unix seconds.
+    """
+    signed = open_statement(statement)
+    payload = signed.payload
+    if payload.time > now + CLOCK_SKEW_SECONDS:
+        raise StatementRefused(
+            "time_in_future",
+            f"the statement's time {payload.time} is {payload.time - now} s ahead of the log's clock; set the clock",
+        )
+    if isinstance(payload, OperatorStatement):
+        _check_registration(payload)
+        operator = payload
+    else:
+        found = operator_of(signed.operator)
+        if found is None:
+            raise unknown_operator(signed.operator)
+        operator = found
+    check_signed_by(signed, operator)
+    if content is not None:
+        check_content(payload, content)
+    visibility, body = (content.visibility, encode_content(content)) if content is not None else (None, None)
+    return Submission(statement, leaf_hash(statement), signed, visibility, body, erase_any)
+
+
+def check_content(payload: object, content: Content) -> None:
+    """StatementRefused (`content_*`) unless the statement's commitments and counts are those of this content."""
+    if not isinstance(payload, GenerationStatement):
+        raise StatementRefused("content_unexpected", "only a generation statement has content beside it")
+    pairs = (
+        ("prompt_tokens", payload.prompt_tokens, len(content.prompt_ids)),
+        ("output_tokens", payload.output_tokens, len(content.output_ids)),
+        ("prompt_commitment", payload.prompt_commitment, content.prompt_commitment()),
+        ("output_commitment", payload.output_commitment, content.output_commitment()),
+    )
+    for name, stated, actual in pairs:
+        if stated != actual:
+            raise StatementRefused(
+                f"content_{name}", f"the statement's {name} is not that of the content: one of the two was altered"
+            )
+
+
+def _check_registration(payload: OperatorStatement) -> None:
+    if payload.action != "register":
+        raise StatementRefused(
+            "operator_action", f"this log does not carry out operator action {payload.action!r}; register a new key"
+        )
+
+
+def unknown_operator(identifier: bytes) -> StatementRefused:
+    """The refusal of a statement whose signer is not registered."""
+    return StatementRefused(
+        "unknown_operator", f"no operator {identifier.hex()} is registered in this log; submit its registration first"
+    )
