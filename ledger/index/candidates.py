@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
-from ledger.index.rules import SHINGLE_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
+from ledger.index.rules import PLACES_PER_HASH_MAX, SHINGLE_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
 from ledger.index.store import Posting
 from ledger.index.text import Text
 from ledger.index.winnow import edges_of, may_be_run
@@ -14,8 +14,9 @@ def hits_by_record(pasted: Text, found: Iterable[Posting], weight: int) -> dict[
     """The records that may share a run of this weight, and for each the numbers of the text's fingerprints it has."""
     places: dict[int, list[tuple[int, int]]] = defaultdict(list)  # hash to (fingerprint number, edges)
     for number, start in enumerate(pasted.fingerprints):
-        edges = edges_of(pasted.units, start, pasted.shingles.ends[start])
-        places[pasted.shingles.hashes[start]].append((number, edges))
+        known = places[pasted.shingles.hashes[start]]
+        if len(known) < PLACES_PER_HASH_MAX:
+            known.append((number, edges_of(pasted.units, start, pasted.shingles.ends[start])))
     hits: dict[int, set[int]] = defaultdict(set)
     for posting in found:
         for number, edges in places[posting.hash]:

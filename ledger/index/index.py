@@ -58,8 +58,11 @@ class ContentIndex:
         """Makes the tables if they are not there."""
         self._engine = engine
         self._text_bytes_max = text_bytes_max
-        with store.writing_to(engine) as connection:
-            store.create_tables(connection, RULES_WITH_DATA)
+        with store.reading(engine) as connection:
+            exists = store.has_tables(connection)
+        if not exists:
+            with store.writing_to(engine) as connection:
+                store.create_tables(connection, RULES_WITH_DATA)
 
     def catch_up(self, source: ContentSource) -> int:
         """Indexes the records that are not yet; returns how many this call added.

@@ -27,7 +27,8 @@ CHECKED_WEIGHT_MAX: Final = 20_000 * WORD_WEIGHT  # of the pasted text, in the s
 
 POSTINGS_PER_HASH_MAX: Final = 64  # earliest records first; more makes a phrase common, not telling
 POSTINGS_MAX: Final = 64_000  # read for one verdict
+PLACES_PER_HASH_MAX: Final = 4  # in the pasted text, the first ones; they find the record, its runs find the rest
 CANDIDATES_MAX: Final = 48  # records whose text is loaded and compared for one verdict
-LOADED_CHARS_MAX: Final = 1_000_000  # code points of those records; the first record is always compared
+WORK_MAX: Final = 1_000_000  # code points of those records, and states of the automaton each time it is used
 EXACT_RECORDS_MAX: Final = 16  # earliest records with the same text that a verdict names
 TWIN_RECORDS_MAX: Final = 8  # records are compared up to this number even if others cover the same words

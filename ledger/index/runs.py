@@ -18,6 +18,22 @@ class Run(NamedTuple):
     record_start: int
 
 
+def needed(runs: Sequence[Run]) -> list[Run]:
+    """The fewest of these runs, sorted by start, that have all their units, and the longest run.
+
+    A repetitive text has a maximal run from nearly every unit on; all but a few say nothing new.
+    """
+    kept: list[Run] = []
+    reached = 0
+    for number, run in enumerate(runs, 1):
+        last = number == len(runs) or runs[number].start > reached  # no later run joins on without a gap
+        if last and run.end > reached:
+            kept.append(run)
+            reached = run.end
+    longest = max(runs, key=lambda run: run.end - run.start, default=None)
+    return kept if longest is None or longest in kept else sorted([*kept, longest])
+
+
 class Automaton:
     """All contiguous runs of one text's units. At most 2 states and 3 transitions a unit."""
 
@@ -31,6 +47,10 @@ class Automaton:
         for word in words:
             self._prefixes.append(self._append(self._prefixes[-1], word))
         self._ascending = sorted(range(1, len(self._lengths)), key=self._lengths.__getitem__)
+
+    def __len__(self) -> int:
+        """States: each call of `runs` costs about as many steps, and one for each unit of the record."""
+        return len(self._lengths)
 
     def _append(self, last: int, word: str) -> int:
         """Adds one unit after the prefix of state `last`; returns the state of the longer prefix."""

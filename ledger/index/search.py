@@ -8,8 +8,8 @@ from ledger.index.candidates import Candidates, hits_by_record
 from ledger.index.cover import Piece, split_run
 from ledger.index.echo import echoed_units
 from ledger.index.evidence import Evidence, Match
-from ledger.index.rules import CANDIDATES_MAX, EVIDENCE_WEIGHT, LOADED_CHARS_MAX, RUN_WEIGHT_MIN, TWIN_RECORDS_MAX
-from ledger.index.runs import Run
+from ledger.index.rules import CANDIDATES_MAX, EVIDENCE_WEIGHT, RUN_WEIGHT_MIN, TWIN_RECORDS_MAX, WORK_MAX
+from ledger.index.runs import Run, needed
 from ledger.index.store import Posting
 from ledger.index.text import Text
 from ledger.index.verdict import Layer
@@ -75,10 +75,10 @@ class _Budget:
     """Bounds the work of one check."""
 
     records: int = 0
-    chars: int = 0
+    work: int = 0
 
     def allows(self) -> bool:
-        return self.records < CANDIDATES_MAX and self.chars < LOADED_CHARS_MAX
+        return self.records < CANDIDATES_MAX and self.work < WORK_MAX
 
 
 def _compare(pasted: Text, record_id: int, load: Load, budget: _Budget) -> Match | None:
@@ -90,9 +90,10 @@ def _compare(pasted: Text, record_id: int, load: Load, budget: _Budget) -> Match
     budget.records += 1
     if output is None:
         return None
-    budget.chars += len(output.output_text) + len(output.prompt_text)
+    budget.work += len(output.output_text) + len(output.prompt_text) + len(pasted.automaton)
     record = Text(output.output_text)
-    runs = [run for run in pasted.automaton.runs(record.units.words) if _weight(pasted, run) >= RUN_WEIGHT_MIN]
+    found = pasted.automaton.runs(record.units.words)
+    runs = needed([run for run in found if _weight(pasted, run) >= RUN_WEIGHT_MIN])
     least = _evidence_weight(pasted)
     if all(_weight(pasted, run) < least for run in runs):
         return None

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Connection, Engine, Select, Text, bindparam, cast, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 from sqlalchemy.dialects import postgresql
@@ -74,6 +87,11 @@ def writing_to(engine: Engine) -> Iterator[Connection]:
 
 
 # State
+
+
+def has_tables(connection: Connection) -> bool:
+    """Whether there is an index, be it empty."""
+    return inspect(connection).has_table(state.name) and connection.execute(select(state.c.id)).first() is not None
 
 
 def create_tables(connection: Connection, rules: str) -> None:

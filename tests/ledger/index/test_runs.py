@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from index_samples import made_up, maximal_runs
 
-from ledger.index.runs import Automaton
+from ledger.index.runs import Automaton, Run, needed
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=24)
 
@@ -37,3 +37,24 @@ def test_repetitive_texts_are_linear() -> None:
         started = time.process_time()
         assert len(Automaton(text).runs(text)) == 1
         assert time.process_time() - started < 3
+
+
+@given(WORDS, WORDS)
+def test_needed_runs_have_all_units_and_the_longest_run(ours: list[str], theirs: list[str]) -> None:
+    runs = Automaton(ours).runs(theirs)
+    kept = needed(runs)
+    assert set(kept) <= set(runs)
+    assert sorted(kept) == kept
+    assert _units(kept) == _units(runs)
+    assert max((run.end - run.start for run in kept), default=0) == max(
+        (run.end - run.start for run in runs), default=0
+    )
+    assert sum(run.end - run.start for run in kept) <= 3 * len(ours)
+
+
+def _units(runs: list[Run]) -> set[int]:
+    return {unit for run in runs for unit in range(run.start, run.end)}
+
+
+def _longest(runs: list[Run]) -> int:
+    return max((run.end - run.start for run in runs), default=0)

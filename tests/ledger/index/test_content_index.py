@@ -1,0 +1,260 @@
+"""The index in a database: incremental, idempotent, removable, rebuilt to the same answers."""
+
+from collections.abc import Iterator
+
+import pytest
+from index_samples import Record, Source, check_spans, prose
+from log_samples import Run
+from sqlalchemy import text
+
+from ledger.content import Content
+from ledger.database import Database
+from ledger.errors import ParseError, StoreError
+from ledger.index import ContentIndex, Verdict, store
+from ledger.index import index as index_module
+from ledger.index.tables import metadata, postings, records, state
+from ledger.index.text import Text
+from ledger.log import Log
+
+TABLES = {"state": state, "records": records, "postings": postings}
+
+
+def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
+    """All that the index holds, but for the epoch, which only grows."""
+    with database.read() as connection:
+        if database.dialect == "postgresql":
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        found = {name: sorted(map(tuple, connection.execute(table.select()))) for name, table in TABLES.items()}
+    found["state"] = [(row[1], row[2], row[4]) for row in found["state"]]
+    return found
+
+
+def many(count: int, first: int = 0) -> Source:
+    """Records of all visibilities, some short, some with prompts, with gaps between their numbers."""
+    source = Source()
+    for number in range(first, first + count):
+        words = 5 if number % 7 == 3 else 40
+        visibility = ("public", "matchable", "public", "private")[number % 4]
+        source.records[3 * number] = Record(prose(number, words), f"Continue: {prose(number, 20)}", visibility)
+    return source
+
+
+def test_catch_up_is_incremental_and_idempotent(index: ContentIndex, database: Database) -> None:
+    source = many(30)
+    expected = sum(r.visibility != "private" and len(r.output_text.split()) > 5 for r in source.records.values())
+    assert index.catch_up(source) == expected
+    before = rows(database)
+    assert index.catch_up(source) == 0
+    assert ContentIndex(database.engine).catch_up(source) == 0
+    assert rows(database) == before
+    source.records |= many(10, first=30).records
+    assert index.catch_up(source) > 0
+    assert before["state"] != rows(database)["state"]
+
+
+def test_batches_do_not_show(database: Database, index: ContentIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = many(30)
+    index.catch_up(source)
+    whole = rows(database)
+    for records_max, chars_max in ((1, 10**6), (7, 10**6), (256, 1), (256, 700)):
+        monkeypatch.setattr(index_module, "BATCH_RECORDS", records_max)
+        monkeypatch.setattr(index_module, "BATCH_CHARS", chars_max)
+        index.rebuild(source)
+        assert rows(database) == whole
+
+
+def test_both_databases_find_the_same(index: ContentIndex) -> None:
+    source = many(30)
+    index.catch_up(source)
+    output = source.records[6].output_text
+    assert index.verify(output, source).verdict == "exact"
+    words = output.split()
+    pasted = f"{prose(99, 10)} {' '.join(words[20:40])} {prose(98, 10)}"
+    verdict = index.verify(pasted, source)
+    check_spans(verdict, pasted, source)
+    assert (verdict.verdict, verdict.records[0].record_id, verdict.longest_run_words) == ("excerpt", 6, 20)
+    assert verdict.records[0].echo_permille == 500
+    assert index.verify(prose(97, 50), source).verdict == "none"
+
+
+def test_rebuild_gives_the_same_answers(index: ContentIndex, database: Database) -> None:
+    source = many(30)
+    index.catch_up(source)
+    del source.records[6]
+    index.remove(6)
+    before = rows(database)
+    index.rebuild(source)
+    assert rows(database) == before
+
+
+def test_remove_drops_a_record_from_every_table(index: ContentIndex, database: Database) -> None:
+    source = many(10)
+    index.catch_up(source)
+    with_it = rows(database)
+    erased = source.records.pop(6)
+    index.remove(6)
+    after = rows(database)
+    assert after["records"] == [row for row in with_it["records"] if row[0] != 6]
+    assert after["postings"] == [row for row in with_it["postings"] if row[1] != 6]
+    assert len(after["postings"]) < len(with_it["postings"])
+    assert index.verify(erased.output_text, source).verdict == "none"
+    index.remove(6)
+    index.remove(10**9)
+    assert rows(database) == after
+
+
+def test_erased_content_is_not_found_before_its_removal(index: ContentIndex) -> None:
+    source = many(10)
+    index.catch_up(source)
+    erased = source.records.pop(6)
+    assert index.verify(erased.output_text, source).verdict == "none"
+    assert index.verify(f"{erased.output_text} {prose(99, 9)}", source).verdict == "none"
+
+
+def test_record_made_private_later_is_not_found(index: ContentIndex) -> None:
+    source = many(10)
+    index.catch_up(source)
+    output = source.records[6].output_text
+    source.records[6] = Record(output, visibility="private")
+    assert index.verify(output, source).verdict == "none"
+
+
+def test_batch_read_before_an_erasure_is_read_again(index: ContentIndex, database: Database) -> None:
+    """The erasure falls between the reading of a batch and its transaction."""
+    source = many(10)
+
+    class Erasing(Source):
+        def contents(self, after_index: int) -> Iterator[tuple[int, Record]]:
+            yield from list(super().contents(after_index))
+            if 6 in self.records:
+                del self.records[6]
+                index.remove(6)
+
+    index.catch_up(Erasing(source.records))
+    assert 6 not in {row[0] for row in rows(database)["records"]}
+    assert 6 not in {row[1] for row in rows(database)["postings"]}
+
+
+def test_unfinished_index_does_not_say_none(
+    index: ContentIndex, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = many(10)
+    known, late = source.records[0].output_text, source.records[24].output_text
+    assert _reason(index.verify(known, source)) == "index_incomplete"  # never caught up
+    index.catch_up(source)
+    monkeypatch.setattr(index_module, "BATCH_RECORDS", 2)
+
+    class Failing(Source):
+        def contents(self, after_index: int) -> Iterator[tuple[int, Record]]:
+            if after_index > 10:
+                raise StoreError("database_io", "the disk is gone")
+            return super().contents(after_index)
+
+    with pytest.raises(StoreError):
+        index.rebuild(Failing(source.records))
+    assert index.verify(known, source).verdict == "exact"
+    assert _reason(index.verify(late, source)) == "index_incomplete"
+    index.catch_up(source)
+    assert index.verify(late, source).verdict == "exact"
+    assert index.verify(prose(99, 30), source).verdict == "none"
+
+
+def test_rows_of_other_rules_are_rebuilt(index: ContentIndex, database: Database) -> None:
+    source = many(10)
+    index.catch_up(source)
+    before = rows(database)
+    with database.write() as connection:
+        connection.execute(text("UPDATE index_state SET rules = 'rail-match/0 unicode/1.1'"))
+        connection.execute(text("UPDATE index_records SET normal_digest = 0"))
+    assert _reason(index.verify(prose(99, 30), source)) == "index_incomplete"
+    index.catch_up(source)
+    assert rows(database) == before
+
+
+def test_colliding_digest_is_not_believed(index: ContentIndex, database: Database) -> None:
+    source = many(10)
+    index.catch_up(source)
+    with database.write() as connection:
+        connection.execute(
+            text("UPDATE index_records SET raw_digest = (SELECT raw_digest FROM index_records WHERE record_id = 6)")
+        )
+    verdict = index.verify(source.records[6].output_text, source)
+    assert [record.record_id for record in verdict.records] == [6]
+
+
+def test_common_fingerprints_are_read_up_to_a_limit(index: ContentIndex, database: Database) -> None:
+    """The query walks the index a bounded way for each hash, and reads the earliest records."""
+    phrase = prose(1, 12)
+    source = Source({number: Record(f"{phrase} {prose(number + 2, 20)}") for number in range(200)})
+    index.catch_up(source)
+    common = Text(phrase)
+    hashes = [common.shingles.hashes[i] for i in common.fingerprints]
+    with database.read() as connection:
+        found = store.postings_of(connection, hashes, 10)
+        everything = store.postings_of(connection, hashes, 10**6)
+        assert store.postings_of(connection, [], 10) == []
+    for value in hashes:
+        ids = sorted({posting.record_id for posting in found if posting.hash == value})
+        known = sorted({posting.record_id for posting in everything if posting.hash == value})
+        assert ids == known[:10]
+
+
+def test_sqlite_looks_up_by_key(sqlite_url: str) -> None:
+    database = Database(sqlite_url, create=True)
+    ContentIndex(database.engine)
+    query = store._postings_query("sqlite").params(wanted="[1]", skip=9)
+    literal = query.compile(database.engine, compile_kwargs={"literal_binds": True})
+    with database.read() as connection:
+        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {literal}")]
+    database.close()
+    assert any("SEARCH index_postings USING PRIMARY KEY (hash=? AND record_id<?)" in step for step in steps), steps
+    assert not any(step.startswith("SCAN index_postings") for step in steps), steps
+
+
+def test_damaged_record_is_a_fault_of_the_store(index: ContentIndex) -> None:
+    source = many(10)
+    index.catch_up(source)
+
+    class Damaged(Source):
+        def content(self, index: int) -> Record | None:
+            raise ParseError("content_body", "stored content does not parse")
+
+    with pytest.raises(StoreError) as caught:
+        index.verify(source.records[6].output_text, Damaged(source.records))
+    assert caught.value.code == "record_damaged"
+
+
+def test_tables_are_the_index_s_own(index: ContentIndex) -> None:
+    assert set(metadata.tables) == {"index_state", "index_records", "index_postings"}
+
+
+def test_real_log(log: Log, run: Run) -> None:
+    """Over a log: only public and matchable outputs, erasure, and the prompt's share."""
+    outputs = {name: prose(number, 60) for number, name in enumerate(("public", "matchable", "private"))}
+    entries = {}
+    for name, output in outputs.items():
+        content: Content = run.content(run.counter, name, output_bytes=output.encode(), prompt_text=output[:100])
+        entries[name] = log.submit(run.sign(run.generation(content)), content)
+    index = ContentIndex(log.engine)
+    assert index.catch_up(log) == 2
+    verdicts = {name: index.verify(output, log) for name, output in outputs.items()}
+    assert {name: verdict.verdict for name, verdict in verdicts.items()} == {
+        "public": "exact",
+        "matchable": "exact",
+        "private": "none",
+    }
+    assert [record.record_id for record in verdicts["public"].records] == [entries["public"].index]
+    assert verdicts["public"].indexed_through == entries["private"].index
+    log.erase(entries["public"].index, "request", run.key)
+    index.remove(entries["public"].index)
+    index.catch_up(log)
+    assert index.verify(outputs["public"], log).verdict == "none"
+    index.rebuild(log)
+    assert index.verify(outputs["public"], log).verdict == "none"
+    assert index.verify(outputs["matchable"], log).verdict == "exact"
+    assert log.fsck().faults == []
+
+
+def _reason(verdict: Verdict) -> str | None:
+    assert verdict.verdict == "unchecked"
+    return verdict.reason_code
