@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from web.cli.output import CommandError, report_error
+from web.cli.output import CommandError, Exit, report_error
 
 INTERRUPTED = 130  # what shells use for a program that Ctrl-C ended
 READER_GONE = 141  # and for one whose output nobody reads any more, as in `rail demo | head`
