@@ -10,6 +10,7 @@ encode(decode(data)) == data for every input that it accepts.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from ledger.errors import ParseError
@@ -23,6 +24,7 @@ DEPTH_MAX = 8
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = range(6)
 _MAJOR_NAMES = ("unsigned integer", "negative integer", "byte string", "text", "array", "map", "tag", "simple value")
 _NULL = 0xF6
+_SHORT_HEADS = [[bytes([major << 5 | argument]) for argument in range(24)] for major in range(_MAP + 1)]
 
 
 def encode(value: CborValue) -> bytes:
@@ -47,7 +49,7 @@ def _encode_into(out: bytearray, value: CborValue, depth: int) -> None:
     elif depth == 0:
         raise ValueError(f"arrays and maps nest deeper than {DEPTH_MAX}")
     elif isinstance(value, Mapping):
-        keys = {encode(key): item for key, item in value.items() if _is_key(key)}
+        keys = {_encode_key(key): item for key, item in value.items() if _is_key(key)}
         if len(keys) != len(value):
             raise TypeError("map keys are integers or text")
         out += _head(_MAP, len(keys))
@@ -66,10 +68,16 @@ def _is_key(key: object) -> bool:
     return isinstance(key, int | str) and not isinstance(key, bool)
 
 
+@lru_cache(maxsize=512, typed=True)
+def _encode_key(key: int | str) -> bytes:
+    """Statements are encoded often, with the same few names of fields."""
+    return encode(key)
+
+
 def _head(major: int, argument: int) -> bytes:
     """Initial byte and the shortest form of its argument."""
     if argument < 24:
-        return bytes([major << 5 | argument])
+        return _SHORT_HEADS[major][argument]
     for info, width in ((24, 1), (25, 2), (26, 4), (27, 8)):
         if argument < 1 << 8 * width:
             return bytes([major << 5 | info]) + argument.to_bytes(width, "big")

@@ -14,6 +14,7 @@ else and there is one encoding of each signed object.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ledger import cbor
 from ledger.errors import ParseError
@@ -65,12 +66,16 @@ def decode_sign1(data: bytes) -> Sign1:
     return Sign1(key_id, payload, signature)
 
 
+@lru_cache(maxsize=256)
 def _protected(key_id: bytes) -> bytes:
     return cbor.encode({_ALG: _EDDSA, _CONTENT_TYPE: CONTENT_TYPE, _KEY_ID: key_id})
 
 
 def _key_id_of(protected: bytes) -> bytes:
     """The key id in a protected header that has exactly the three expected entries."""
+    if len(protected) > KEY_ID_BYTES and protected == _protected(protected[-KEY_ID_BYTES:]):
+        return protected[-KEY_ID_BYTES:]
+    # Not the one form that there is: say what is wrong with it.
     header = cbor.decode(protected, SIGNED_BYTES_MAX)
     if not isinstance(header, dict) or set(header) != {_ALG, _CONTENT_TYPE, _KEY_ID}:
         raise ParseError("cose_protected", "the protected header is not exactly algorithm, content type and key id")
