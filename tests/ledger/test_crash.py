@@ -20,7 +20,7 @@ from ledger.errors import StoreError
 from ledger.log import Log
 from ledger.merkle import check_consistency
 
-KILLS = {"sqlite": 40, "postgresql": 24}  # a process that opens a PostgreSQL log takes longer to start
+KILLS = {"sqlite": 30, "postgresql": 18}  # a process that opens a PostgreSQL log takes longer to start
 
 
 class Worker:
@@ -100,14 +100,14 @@ def test_two_processes_and_ourselves_on_one_database(database_url: str) -> None:
         own = worker_run("own.example", 0)
         for name in ("one.example", "two.example", "own.example"):
             log.submit_many(worker_run(name, 0).registrations())
-        one.start(100, 60)
-        two.start(100, 60)
+        one.start(100, 40)
+        two.start(100, 40)
         own.counter = 100
-        mine = {entry.index: entry.leaf_hash for entry in (log.submit(*item) for item in own.generations(40))}
+        mine = {entry.index: entry.leaf_hash for entry in (log.submit(*item) for item in own.generations(20))}
         assert (one.finish(), two.finish()) == (0, 0)
         stored = {entry.index: entry.leaf_hash for entry in log.entries(0, log.size())}
         assert stored.items() >= one.acknowledged.items() | two.acknowledged.items() | mine.items()
-        assert len(stored) == 6 + 60 + 60 + 40
+        assert len(stored) == 6 + 40 + 40 + 20
         report = log.fsck()
         assert report.ok, report.faults
 
