@@ -3,8 +3,6 @@
 #include "kernels.h"
 #include "native.h"
 
-#include <stdlib.h>
-
 int32_t rail_kernels_count(void)
 {
     int32_t n = 0;
@@ -16,16 +14,10 @@ int32_t rail_kernels_count(void)
 const char *rail_kernels_name(int32_t index) { return kernels_at(index)->name; }
 int32_t rail_kernels_usable(int32_t index) { return kernels_at(index)->usable() != 0; }
 
-void rail_kernel_gemm(int32_t kernels, const int8_t *w, const int8_t *x, int32_t rows, int32_t tokens, int32_t stride,
-                      int32_t *out)
+void rail_kernel_gemm(int32_t kernels, const int8_t *w, const int32_t *row_sums, const int8_t *x, int32_t rows,
+                      int32_t tokens, int32_t stride, int32_t *out)
 {
-    int32_t *row_sums = calloc((size_t)rows, sizeof *row_sums);
-    if (!row_sums)
-        return;
-    for (int64_t i = 0; i < (int64_t)rows * stride; i++)
-        row_sums[i / stride] += w[i];
     kernels_at(kernels)->gemm(w, row_sums, x, rows, tokens, stride, out);
-    free(row_sums);
 }
 
 void rail_kernel_requantise(int32_t kernels, const int32_t *acc, const uint16_t *scales, int32_t mantissa,

@@ -55,8 +55,8 @@ int32_t rail_kernels_usable(int32_t index);   /* 1 when this CPU runs the set */
 
 /* Single kernels, so that the tests can compare every set with the oracle.
  * Padding: x, w rows are `stride` bytes (a multiple of 64) and readable to the end. */
-void rail_kernel_gemm(int32_t kernels, const int8_t *w, const int8_t *x, int32_t rows, int32_t tokens, int32_t stride,
-                      int32_t *out);
+void rail_kernel_gemm(int32_t kernels, const int8_t *w, const int32_t *row_sums, const int8_t *x, int32_t rows,
+                      int32_t tokens, int32_t stride, int32_t *out);
 void rail_kernel_requantise(int32_t kernels, const int32_t *acc, const uint16_t *scales, int32_t mantissa,
                             int32_t shift, int32_t count, int32_t *out);
 uint32_t rail_kernel_max_abs(int32_t kernels, const int32_t *x, int32_t count);

@@ -47,7 +47,8 @@ def test_gemm(backend, rows, tokens, stride, kind):
     draw = np.random.default_rng([rows, tokens, stride])
     w, x = int8s(draw, kind, rows, stride), int8s(draw, kind, tokens, stride)
     out = np.zeros((tokens, rows), dtype=np.int32)
-    lib.rail_kernel_gemm(backend, pointer(w), pointer(x), rows, tokens, stride, pointer(out))
+    sums = w.sum(axis=1, dtype=np.int32)
+    lib.rail_kernel_gemm(backend, pointer(w), pointer(sums), pointer(x), rows, tokens, stride, pointer(out))
     assert np.array_equal(out, x.astype(np.int64) @ w.T.astype(np.int64))
 
 
