@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,9 @@ def test_a_run_that_the_reader_stops_is_still_logged(open_page: Open, site: Site
     expect(page.locator("#progress")).to_contain_text("Stopped")
     expect(page.locator("#record").get_by_role("link", name="records")).to_be_visible()
     expect(page.get_by_role("button", name="Generate")).to_be_enabled()
+    deadline = time.monotonic() + 20
+    while site.services.log.size() == before and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
     assert site.services.log.size() == before + 1
 
 
