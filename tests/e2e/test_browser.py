@@ -98,6 +98,7 @@ def test_a_run_that_the_reader_stops_is_still_logged(open_page: Open, site: Site
     while site.services.log.size() == before and time.monotonic() < deadline:
         page.wait_for_timeout(50)
     assert site.services.log.size() == before + 1
+    page.unroute_all(behavior="ignoreErrors")
 
 
 def test_a_browser_without_ed25519_says_what_it_did_not_check(open_page: Open, generated: Entry) -> None:
