@@ -17,20 +17,16 @@ COUNT = 150
 
 
 def start(url: str, action: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, str(WORKER), url, str(COUNT), action], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+    command = [sys.executable, str(WORKER), url, str(COUNT), action]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_two_processes_index_each_record_once(database_url: str, database: Database) -> None:
     index = ContentIndex(database.engine)
     workers = [start(database_url, "catch_up") for _ in range(2)]
-    added = [int(worker.communicate(timeout=120)[0]) for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0]
-    assert sum(added) == COUNT
+    results = [worker.communicate(timeout=120) for worker in workers]
+    assert [(worker.returncode, errors) for worker, (_, errors) in zip(workers, results, strict=True)] == [(0, "")] * 2
+    assert sum(int(output.split()[-1]) for output, _ in results) == COUNT
     together = rows(database)
     index.rebuild(log_of(COUNT))
     assert rows(database) == together
@@ -44,6 +40,8 @@ def test_killed_process_leaves_an_index_that_goes_on(database_url: str, database
     whole = rows(database)
     for _ in range(4):
         worker = start(database_url, "rebuild")
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
         time.sleep(rng.uniform(0.05, 0.4))
         worker.kill()
         worker.communicate()
