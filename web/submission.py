@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 from ledger.content import Content
 from ledger.errors import StatementRefused
 from ledger.log import Entry
-from ledger.statement import GenerationStatement, open_statement
+from ledger.statement import ErasureStatement, GenerationStatement, open_statement
 from web.errors import RequestError
 from web.indexing import keep_up
 from web.schemas import ContentIn, RecordIn
@@ -23,6 +23,9 @@ def submit(services: Services, statement: bytes, content: Content | None) -> Ent
     entry = services.log.submit(statement, content)
     if content is not None:
         keep_up(services.index, services.log)
+    payload = open_statement(statement).payload
+    if isinstance(payload, ErasureStatement):
+        services.index.remove(payload.entry_index)
     return entry
 
 

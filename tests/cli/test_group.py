@@ -23,6 +23,7 @@ LEAVES = [
     ("log", "info"),
     ("log", "fsck"),
     ("log", "export"),
+    ("log", "erase"),
     ("doctor",),
     ("bench", "engine"),
 ]

@@ -12,7 +12,7 @@ import pytest
 
 from ledger.keys import VerifyKey
 from ledger.tiles import format_tile_path, tiles_of
-from tests.cli.conftest import Rail, Story
+from tests.cli.conftest import PROMPT, SAMPLING, Rail, Story
 
 
 def test_info_says_what_the_log_is(rail: Rail, story: Story) -> None:
@@ -95,3 +95,26 @@ def test_another_logs_folder_is_not_written_into(here: Rail, story: Story, tmp_p
     (tmp_path / "checkpoint").write_text("rail.other/log\n1\n", encoding="utf-8")
     done = here("log", "export", tmp_path, "--home", story.home, "--json")
     assert (done.code, done.error) == (2, "other_log")
+
+
+def test_erasure_removes_the_text_and_leaves_the_proofs(here: Rail, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    answer = here("generate", PROMPT, *SAMPLING, "--home", home, "--json").json
+    (tmp_path / "text").write_text(answer["text"], encoding="utf-8")
+    assert here("verify", tmp_path / "text", "--home", home, "--json").json["verdict"] == "exact"
+    done = here("log", "erase", str(answer["record_id"]), "--home", home, "--json")
+    assert done.code == 0, done.err
+    assert done.json["erasure_record_id"] == answer["record_id"] + 1
+    assert here("verify", tmp_path / "text", "--home", home, "--json").json["verdict"] == "none"
+    assert here("verify", answer["receipt"], "--home", home).code == 0
+    assert here("log", "fsck", "--home", home).out.startswith("✓ sound: 4 entries, 0 contents")
+    again = here("log", "erase", str(answer["record_id"]), "--home", home, "--json")
+    assert (again.code, again.error) == (2, "no_content")
+    data = b"".join(path.read_bytes() for path in home.glob("rail.db*"))
+    assert answer["text"].encode()[:40] not in data
+
+
+def test_an_entry_that_does_not_exist_cannot_be_erased(here: Rail, story: Story) -> None:
+    done = here("log", "erase", "99", "--home", story.home, "--json")
+    assert done.code == 2
+    assert done.error

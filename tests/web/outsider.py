@@ -12,6 +12,7 @@ from ledger.content import Content
 from ledger.index import echo_permille, fingerprint_root
 from ledger.keys import SigningKey, operator_id
 from ledger.statement import (
+    ErasureStatement,
     GenerationStatement,
     OperatorStatement,
     Payload,
@@ -105,6 +106,9 @@ class Outsider:
             reason=reason,
             engine="rail-int/1",
         )
+
+    def erasure(self, index: int, leaf: bytes) -> bytes:
+        return self.sign(ErasureStatement, entry_index=index, entry_leaf_hash=leaf, reason="requested")
 
     def post(self, statement: bytes, content: Content | None = None) -> TestResponse:
         body: dict[str, Any] = {"statement": b64encode(statement).decode()}

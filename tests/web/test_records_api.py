@@ -6,6 +6,7 @@ from secrets import token_bytes
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from inference.sampling import SamplingParams
 from ledger.keys import SigningKey, VerifyKey
@@ -221,6 +222,21 @@ def test_erased_record_keeps_its_statement_and_loses_its_text(client: FlaskClien
     outcome = body_of(client.post(f"/api/records/{run.entry.index}/replay"), ReplayBody)
     assert (outcome.verdict, outcome.reason) == ("not_reproducible", "no_content")
     assert_error(client.get(receipt_url(run.entry.index, run.receipt_key)), 403, "wrong_access_key", "key")
+
+
+def test_erasure_by_its_operator_takes_the_text_out_of_the_index(client: FlaskClient, services: Services) -> None:
+    outsider = Outsider(client)
+    content = content_with(services, "a text of ten words or more that has to go away again soon")
+    posted = outsider.post(outsider.generation(content, services.engine.model.root), content)
+    record = body_of(posted, Record, 201)
+    indexed = "SELECT count(*) FROM index_records WHERE record_id = :id"
+    with services.log.engine.connect() as connection:
+        assert connection.execute(text(indexed), {"id": record.record_id}).scalar() == 1
+    leaf = bytes.fromhex(record.leaf_hash)
+    body_of(outsider.post(outsider.erasure(record.record_id, leaf)), Record, 201)
+    assert client.post("/api/verify", json={"text": content.output_text}).get_json()["verdict"] == "none"
+    with services.log.engine.connect() as connection:
+        assert connection.execute(text(indexed), {"id": record.record_id}).scalar() == 0
 
 
 class TestBadStatements:

@@ -1,4 +1,4 @@
-"""The log of the home folder, opened for reading: no engine, no model, nothing is made or registered."""
+"""The log of the home folder, opened by itself: no engine, no model, nothing is made or registered."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ledger.errors import NotFound
 from ledger.index import ContentIndex
+from ledger.keys import SigningKey
 from ledger.log import Log
 from web.cli.output import CommandError
 from web.settings import Settings
@@ -21,10 +22,13 @@ class LocalLog:
 
 
 @contextmanager
-def open_local(settings: Settings) -> Iterator[LocalLog]:
-    """The existing log of `settings`. Raises CommandError (`no_log`) if there is none, StoreError."""
+def open_local(settings: Settings, key: SigningKey | None = None) -> Iterator[LocalLog]:
+    """The existing log of `settings`, for reading, or with its key for appending.
+
+    Raises CommandError (`no_log`) if there is none, StoreError.
+    """
     try:
-        log = Log.open(settings.database, None)
+        log = Log.open(settings.database, key)
     except NotFound as error:
         raise CommandError(
             "no_log",

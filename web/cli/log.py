@@ -1,10 +1,10 @@
-"""`rail log`: the log of the home folder: what it is, whether it is sound, and a copy that any server can serve."""
+"""`rail log`: the log of the home folder: what it is, whether it is sound, a copy to serve, and erasure of content."""
 
 from pathlib import Path
 
 import click
 
-from web.cli.options import home_option, json_option, settings_from
+from web.cli.options import home_option, json_option, option, settings_from
 from web.cli.output import Exit, emit_json, fact, printable, progress, say, verdict_line
 
 SHOWN_FAULTS = 20
@@ -19,6 +19,7 @@ def log() -> None:
       rail log info
       rail log fsck
       rail log export /srv/www/log
+      rail log erase 17 --reason requested
     """
 
 
@@ -93,4 +94,31 @@ def export(folder: str, home: str | None, as_json: bool) -> int:
         emit_json({"verdict": "exported", "folder": folder, "size": size, "files_written": written})
     else:
         verdict_line("exported", f"{size} entries to {folder}, {written} files written", Exit.OK)
+    return Exit.OK
+
+
+@log.command()
+@click.argument("record", metavar="RECORD", type=click.IntRange(0))
+@option("--reason", default="requested", show_default=True, help="Short code that goes into the log, e.g. requested.")
+@home_option
+@json_option
+def erase(record: int, reason: str, home: str | None, as_json: bool) -> int:
+    """Erase the content of RECORD: text, token ids and salts, from the store and the index. There is no way back.
+
+    The entry stays, and every proof of it holds; without the salts it says nothing about the text. A signed erasure
+    statement is appended to the log. Receipts that others hold keep what they have.
+    """
+    from ledger.keys import SigningKey
+    from web.cli.local import open_local
+
+    settings = settings_from(home=home)
+    with open_local(settings) as local:
+        local.log.entry(record)
+    with open_local(settings, SigningKey.load(settings.log_key)) as local:
+        erasure = local.log.erase(record, reason, SigningKey.load(settings.operator_key))
+        local.index.remove(record)
+    if as_json:
+        emit_json({"verdict": "erased", "record_id": record, "erasure_record_id": erasure.index, "reason": reason})
+    else:
+        verdict_line("erased", f"the content of record {record}; entry {erasure.index} says so", Exit.OK)
     return Exit.OK
