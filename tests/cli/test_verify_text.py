@@ -58,6 +58,11 @@ def test_a_folder_is_not_taken_for_a_text(here: Rail, story: Story, tmp_path: Pa
     assert (done.code, done.error) == (2, "not_a_file")
 
 
+def test_an_empty_argument_is_an_empty_text_not_the_current_folder(here: Rail, story: Story) -> None:
+    done = here("verify", "", "--home", story.home, "--json")
+    assert (done.code, done.error) == (2, "empty_text")
+
+
 def test_a_pipe_with_a_name_is_read_like_a_file(here: Rail, story: Story, tmp_path: Path) -> None:
     """As in `rail verify <(pdftotext paper.pdf -)`."""
     pipe = tmp_path / "pipe"

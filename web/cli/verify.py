@@ -80,7 +80,7 @@ def _read(subject: str) -> tuple[bytes, str]:
     if subject == "-":
         return read_bytes(sys.stdin.buffer, "standard input", INPUT_BYTES_MAX), "standard input"
     path = Path(subject)
-    if _exists(path):
+    if subject and _exists(path):  # Path of nothing is the current folder
         if path.is_dir():
             raise CommandError("not_a_file", f"{subject} is a folder", "name one file in it")
         return read_file(path, INPUT_BYTES_MAX), subject
