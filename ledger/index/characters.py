@@ -53,8 +53,8 @@ _DENSE_BLOCKS: Final = (
     (0xAA60, 0xAADF),  # Myanmar extended A, Tai Viet
 )
 
-# Characters whose normal form is one character found in `FOLD` or themselves, and on which nothing composes unless an
-# extender follows: their runs are normalised in one step. Only a shortcut; a test compares it with the long way.
+# Characters whose normal form is one character, by lower case and FOLD_AFTER alone, and on which nothing composes
+# unless an extender follows: their runs are traced in one step. Only a shortcut; a test compares it with the long way.
 _SIMPLE: Final = (
     (0x0009, 0x007E),
     (0x00C0, 0x00DE),

@@ -131,12 +131,12 @@ class ContentIndex:
         exact = bool(evidence.matches)
         if not exact:
             evidence = find_excerpts(pasted, self._postings(pasted), load)
-        echoes: dict[int, int] = {}
-        if evidence.matches:
-            with store.reading(self._engine) as connection:
-                echoes = store.echoes_of(connection, [match.record_id for match in evidence.matches])
+        with store.reading(self._engine) as connection:
+            echoes = store.echoes_of(connection, [match.record_id for match in evidence.matches])
+            after = store.read_state(connection)
         verdict = judge(evidence, exact, echoes, state.cursor)
-        if verdict.verdict == "none" and not (state.complete and state.rules == RULES_WITH_DATA):
+        whole = state.complete and state.rules == RULES_WITH_DATA and state.epoch == after.epoch
+        if verdict.verdict == "none" and not whole:
             reason = "the index is being built and has not seen all records; try again later"
             return unchecked(pasted.original, "index_incomplete", reason)
         return verdict

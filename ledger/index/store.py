@@ -177,13 +177,13 @@ def delete_record(connection: Connection, record_id: int) -> None:
     prefixes = connection.scalar(select(records.c.prefixes).where(records.c.record_id == record_id))
     if prefixes is None:
         return
-    for (prefix,) in struct.iter_unpack(">i", prefixes):
-        low = prefix << 32
-        connection.execute(
-            delete_from(postings).where(
-                postings.c.hash >= low, postings.c.hash <= low + 0xFFFFFFFF, postings.c.record_id == record_id
-            )
-        )
+    lows = [prefix << 32 for (prefix,) in struct.iter_unpack(">i", prefixes)]
+    doomed = delete_from(postings).where(
+        postings.c.hash >= bindparam("low"),
+        postings.c.hash <= bindparam("high"),
+        postings.c.record_id == bindparam("record"),
+    )
+    connection.execute(doomed, [{"low": low, "high": low + 0xFFFFFFFF, "record": record_id} for low in lows])
     connection.execute(delete_from(records).where(records.c.record_id == record_id))
 
 
@@ -207,6 +207,8 @@ def postings_of(connection: Connection, hashes: Sequence[int], limit: int) -> li
 
 def echoes_of(connection: Connection, record_ids: Sequence[int]) -> dict[int, int]:
     """echo_permille of those of a few records that are indexed."""
+    if not record_ids:
+        return {}
     query = select(records.c.record_id, records.c.echo_permille).where(records.c.record_id.in_(record_ids))
     return {row.record_id: row.echo_permille for row in connection.execute(query)}
 

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from hashlib import sha256
+from typing import Final
 
 from ledger.errors import ParseError
 from ledger.index.normalise import Trace, normalise
@@ -9,6 +10,8 @@ from ledger.index.offsets import Utf16Offsets
 from ledger.index.runs import Automaton
 from ledger.index.units import Units, units_of
 from ledger.index.winnow import Shingles, shingles_of, winnow
+
+_SEGMENT_CHARS_MAX: Final = 1000  # of a segment's normal form: at most 31 characters of at most 18 each
 
 
 class Text:
@@ -52,7 +55,14 @@ class Text:
 
     @cached_property
     def trace(self) -> Trace:
-        return Trace(self.original)
+        """Of the normal form up to the last unit at least: what follows it is not traced where that is much."""
+        if not self.units.truncated:
+            return Trace(self.original)
+        needed = self.units.ends[-1] + _SEGMENT_CHARS_MAX  # a cut changes nothing but the segment that it falls into
+        size = needed * 5 // 4
+        while len((trace := Trace(self.original[:size])).text) < needed and size < len(self.original):
+            size *= 2
+        return trace
 
     @cached_property
     def utf16(self) -> Utf16Offsets:

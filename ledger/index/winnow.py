@@ -9,7 +9,6 @@ Schleimer, Wilkerson, Aiken: Winnowing, SIGMOD 2003.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 from zlib import crc32
@@ -93,6 +92,5 @@ def _hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8, person=_PERSON).digest(), "big", signed=True)
 
 
-@lru_cache(maxsize=16_384)
 def _digit(word: str) -> int:
     return crc32(word.encode()) % 15 + 1

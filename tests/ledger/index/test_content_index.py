@@ -159,6 +159,21 @@ def test_unfinished_index_does_not_say_none(
     assert index.verify(prose(99, 30), source).verdict == "none"
 
 
+def test_rebuild_during_a_check_does_not_say_none(index: ContentIndex) -> None:
+    """The index is emptied between the lookup of the state and that of the fingerprints."""
+    source = many(10)
+    index.catch_up(source)
+    words = source.records[6].output_text.split()
+
+    class Emptying(Source):
+        def content(self, number: int) -> Record | None:
+            index.rebuild(Source())
+            return None
+
+    shared = Emptying(source.records)
+    assert _reason(index.verify(" ".join(words), shared)) == "index_incomplete"
+
+
 def test_rows_of_other_rules_are_rebuilt(index: ContentIndex, database: Database) -> None:
     source = many(10)
     index.catch_up(source)
