@@ -139,6 +139,7 @@ class Admission:
             operator_index,
             payload.counter,
             payload.time,
+            submission.received,
             subject_index,
             submission.statement,
         )

@@ -146,7 +146,6 @@ class Log(LogReader):
             except StatementRefused as error:
                 if error.code != "counter_used" or attempt == SIGN_ATTEMPTS - 1:
                     raise
-        self._database.scrub()
         return erasure
 
     def _prepare(
@@ -165,11 +164,20 @@ class Log(LogReader):
         if self._sequencer is None:
             raise StoreError("log_read_only", "the log was opened without its key; it can only be read")
         placed = self._sequencer.submit(group) if group else []
+        if any(isinstance(submission.signed.payload, ErasureStatement) for submission in group):
+            self._database.scrub()
         return [_placed_entry(item, submission) for item, submission in zip(placed, group, strict=True)]
 
 
 def _placed_entry(placed: Placed, submission: Submission) -> Entry:
     row = placed.row
     return Entry(
-        row.leaf_index, row.statement, row.leaf_hash, row.kind, row.time, submission.signed.operator, placed.new
+        row.leaf_index,
+        row.statement,
+        row.leaf_hash,
+        row.kind,
+        row.time,
+        row.logged,
+        submission.signed.operator,
+        placed.new,
     )

@@ -47,7 +47,8 @@ class Entry:
     statement: bytes
     leaf_hash: bytes
     type: str
-    time: int  # Unix seconds, by the operator's clock
+    time: int  # Unix seconds, as the operator states it
+    logged: int  # Unix seconds, by the log's clock when it took the entry; nothing signs it
     operator: bytes  # id of the signer: 32 bytes
     new: bool  # whether this very call appended it
 
@@ -138,7 +139,7 @@ class LogReader:
 
     def _entry(self, connection: Connection, row: EntryRow) -> Entry:
         operator, _ = self._registry.at(connection, row.operator_index)
-        return Entry(row.leaf_index, row.statement, row.leaf_hash, row.kind, row.time, operator, new=False)
+        return Entry(row.leaf_index, row.statement, row.leaf_hash, row.kind, row.time, row.logged, operator, new=False)
 
     # Tiles and proofs
 

@@ -37,7 +37,8 @@ class EntryRow:
     kind: str
     operator_index: int
     counter: int
-    time: int
+    time: int  # as the operator states it
+    logged: int  # by the log's clock; not in the tree
     subject_index: int | None  # None: the statement is not about an entry
     statement: bytes
 
@@ -232,8 +233,10 @@ def count_by_kind(connection: Connection) -> dict[str, int]:
 
 
 def _entry(row: Row[Any]) -> EntryRow:
-    leaf_index, leaf_hash, kind, operator_index, counter, time, subject_index, statement = tuple(row)
-    return EntryRow(leaf_index, bytes(leaf_hash), kind, operator_index, counter, time, subject_index, bytes(statement))
+    leaf_index, leaf_hash, kind, operator_index, counter, time, logged, subject_index, statement = tuple(row)
+    return EntryRow(
+        leaf_index, bytes(leaf_hash), kind, operator_index, counter, time, logged, subject_index, bytes(statement)
+    )
 
 
 # The registry: which entry registered an operator or a model first

@@ -29,6 +29,7 @@ class Submission:
     signed: SignedStatement
     visibility: str | None  # None, like the body: nothing to store beside the leaf
     body: bytes | None  # the content, encoded
+    received: int  # Unix seconds by the log's clock
     erase_any: bool  # an erasure by the host of the log itself: may concern any operator's entry
 
 
@@ -61,7 +62,7 @@ def prepare(
     if content is not None:
         check_content(payload, content)
     visibility, body = (content.visibility, encode_content(content)) if content is not None else (None, None)
-    return Submission(statement, leaf_hash(statement), signed, visibility, body, erase_any)
+    return Submission(statement, leaf_hash(statement), signed, visibility, body, now, erase_any)
 
 
 def check_content(payload: object, content: Content) -> None:

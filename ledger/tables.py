@@ -70,6 +70,7 @@ entries = Table(
     Column("operator_index", Int64, ForeignKey("entries.leaf_index"), nullable=False),
     Column("counter", Int64, nullable=False),
     Column("time", Int64, nullable=False),
+    Column("logged", Int64, nullable=False),  # Unix seconds by the log's clock; `time` is what the operator states
     # The entry that a `replay` or `erasure` statement is about; null for all other kinds.
     Column("subject_index", Int64, ForeignKey("entries.leaf_index"), nullable=True),
     Column("statement", LargeBinary, nullable=False),

@@ -96,7 +96,7 @@ TAMPERINGS: dict[str, tuple[str, set[tuple[str, int | None]]]] = {
         {("entry_missing", 299), ("root_unknown", None)},
     ),
     "an entry too many": (
-        "INSERT INTO entries SELECT 300, (SELECT root FROM checkpoint), kind, operator_index, 9999, time,"
+        "INSERT INTO entries SELECT 300, (SELECT root FROM checkpoint), kind, operator_index, 9999, time, logged,"
         " subject_index, statement FROM entries WHERE leaf_index = 3",
         {("entries_beyond_checkpoint", None)},
     ),

@@ -37,7 +37,7 @@ CHANGES = [
 SQLITE_CHANGES = [
     "INSERT OR REPLACE INTO entries SELECT * FROM entries WHERE leaf_index = 3",
     "REPLACE INTO nodes SELECT * FROM nodes",
-    "INSERT INTO entries SELECT leaf_index + 9000, zeroblob(32), kind, operator_index, counter + 9000, time,"
+    "INSERT INTO entries SELECT leaf_index + 9000, zeroblob(32), kind, operator_index, counter + 9000, time, logged,"
     " subject_index, statement FROM entries WHERE leaf_index = 3",
 ]
 POSTGRESQL_CHANGES = [
