@@ -59,6 +59,12 @@ def prepare(
             raise unknown_operator(signed.operator)
         operator = found
     check_signed_by(signed, operator)
+    if isinstance(payload, GenerationStatement) and payload.output_tokens > payload.sampling.max_tokens:
+        raise StatementRefused(
+            "output_over_max_tokens",
+            f"the statement has {payload.output_tokens} output_tokens, more than its own sampling.max_tokens, "
+            f"{payload.sampling.max_tokens}",
+        )
     if content is not None:
         check_content(payload, content)
     visibility, body = (content.visibility, encode_content(content)) if content is not None else (None, None)

@@ -1,12 +1,15 @@
 """Statements made elsewhere: from a request's body to the log."""
 
 import binascii
+import time
 from base64 import b64decode, b64encode
 
 from ledger.content import Content
 from ledger.errors import StatementRefused
+from ledger.index import echo_permille, fingerprint_root
 from ledger.log import Entry
 from ledger.statement import ErasureStatement, GenerationStatement, open_statement
+from ledger.submission import prepare
 from web.errors import RequestError
 from web.indexing import keep_up
 from web.schemas import ContentIn, RecordIn
@@ -19,7 +22,7 @@ def submit(services: Services, statement: bytes, content: Content | None) -> Ent
     Raises LedgerError. Returns when the entry is durable.
     """
     if content is not None:
-        _check_prompt_text(services, statement, content)
+        _check_claims(services, statement, content)
     entry = services.log.submit(statement, content)
     if content is not None:
         keep_up(services.index, services.log)
@@ -29,16 +32,26 @@ def submit(services: Services, statement: bytes, content: Content | None) -> Ent
     return entry
 
 
-def _check_prompt_text(services: Services, statement: bytes, content: Content) -> None:
-    """Refuse a prompt shown to readers that is not the one committed to: the commitment covers only its token ids.
+def _check_claims(services: Services, statement: bytes, content: Content) -> None:
+    """Refuse what a statement says of its content where the content shows otherwise: StatementRefused `content_*`.
 
-    Only for the loaded model: another one's vocabulary is not at hand.
+    The commitments cover only token ids and output bytes. So the prompt's text is compared with its ids, for the
+    loaded model only (another one's vocabulary is not at hand), and echo and fingerprint root are computed again.
+    That costs more than the ledger's own checks, which therefore come first.
     """
-    payload = open_statement(statement).payload
-    if not isinstance(payload, GenerationStatement) or payload.model_root != services.engine.model.root:
-        return
-    if services.generation.prompt_text(content.prompt_ids) != content.prompt_text:
+    payload = prepare(statement, content, services.log.operator, int(time.time())).signed.payload
+    assert isinstance(payload, GenerationStatement)  # nothing else has content
+    loaded = payload.model_root == services.engine.model.root
+    if loaded and services.generation.prompt_text(content.prompt_ids) != content.prompt_text:
         raise StatementRefused("content_prompt_text", "the content's prompt_text is not what its prompt_ids say")
+    echo = echo_permille(content.prompt_text, content.output_text)
+    if payload.echo_permille != echo:
+        raise StatementRefused(
+            "content_echo_permille",
+            f"the statement's echo_permille is {payload.echo_permille}, the content's is {echo}",
+        )
+    if payload.fingerprint_root != fingerprint_root(content.output_text, content.output_salt):
+        raise StatementRefused("content_fingerprint_root", "the statement's fingerprint_root is not the content's")
 
 
 def decode_record(body: RecordIn) -> tuple[bytes, Content | None]:

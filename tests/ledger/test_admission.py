@@ -9,7 +9,7 @@ from log_samples import MODEL_ROOT, Run
 from ledger.errors import LedgerError, ParseError, SignatureInvalid, StatementRefused
 from ledger.log import Log
 from ledger.merkle import leaf_hash
-from ledger.statement import open_statement, sign_statement
+from ledger.statement import Sampling, open_statement, sign_statement
 
 
 def assert_refused(log: Log, code: str, kind: type[LedgerError], statement: bytes, content: object = None) -> None:
@@ -113,6 +113,12 @@ def test_a_time_outside_the_keys_validity(log: Log, run: Run) -> None:
     assert_refused(log, "statement_outside_validity", SignatureInvalid, *short.one())
     run.time -= 1
     assert_refused(log, "statement_outside_validity", SignatureInvalid, *run.one())
+
+
+def test_more_output_than_the_statement_itself_allows(log: Log, run: Run) -> None:
+    content = run.content(2)
+    short = Sampling(temperature_micro=0, top_k=0, top_p_micro=1_000_000, seed=7, max_tokens=2)
+    assert_refused(log, "output_over_max_tokens", StatementRefused, run.sign(run.generation(content, sampling=short)))
 
 
 # Content

@@ -88,7 +88,7 @@ class Outsider:
             "output_commitment": content.output_commitment(),
             "prompt_tokens": len(content.prompt_ids),
             "output_tokens": len(content.output_ids),
-            "sampling": Sampling(temperature_micro=0, top_k=0, top_p_micro=1_000_000, seed=0, max_tokens=64),
+            "sampling": Sampling(temperature_micro=0, top_k=0, top_p_micro=1_000_000, seed=0, max_tokens=1024),
             "finish": "length",
             "echo_permille": echo_permille(content.prompt_text, content.output_text),
             "fingerprint_root": fingerprint_root(content.output_text, content.output_salt),

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from dataclasses import replace
 from secrets import token_bytes
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,7 +13,7 @@ from inference.sampling import SamplingParams
 from ledger.keys import SigningKey, VerifyKey
 from ledger.proof import parse_tlog_proof
 from ledger.receipt import Receipt, check_receipt
-from ledger.statement import open_statement
+from ledger.statement import Sampling, open_statement
 from tests.web.outsider import Outsider, content_with
 from tests.web.shapes import assert_error, body_of
 from web.generation import LoggedRun
@@ -20,6 +21,7 @@ from web.present import receipt_url
 from web.schemas import Record, RecordPage, ReplayBody
 from web.services import Services
 
+GREEDY_ONE = Sampling(temperature_micro=0, top_k=0, top_p_micro=1_000_000, seed=0, max_tokens=1)
 PARAMS = SamplingParams(seed=9, temperature_micro=900_000, max_tokens=30)
 
 
@@ -273,6 +275,30 @@ class TestBadStatements:
         assert_error(outsider.post(statement, altered), 422, "content_output_commitment")
         shown = replace(content, prompt_text="another prompt")
         assert_error(outsider.post(statement, shown), 422, "content_prompt_text")
+
+    @pytest.mark.parametrize(
+        ("code", "claim"),
+        [
+            ("content_echo_permille", {"echo_permille": 1}),
+            ("content_fingerprint_root", {"fingerprint_root": bytes(32)}),
+        ],
+    )
+    def test_claims_that_the_content_does_not_bear_out(
+        self, client: FlaskClient, services: Services, code: str, claim: dict[str, Any]
+    ) -> None:
+        outsider = Outsider(client)
+        content = content_with(services)
+        size = services.log.size()
+        statement = outsider.generation(content, services.engine.model.root, **claim)
+        assert_error(outsider.post(statement, content), 422, code)
+        assert services.log.size() == size
+
+    def test_more_output_than_the_run_allowed(self, client: FlaskClient, services: Services) -> None:
+        outsider = Outsider(client)
+        content = content_with(services)
+        for counted in (content, None):
+            statement = outsider.generation(content, services.engine.model.root, sampling=GREEDY_ONE)
+            assert_error(outsider.post(statement, counted), 422, "output_over_max_tokens")
 
     @pytest.mark.parametrize("size", [65_536, 1 << 20])
     def test_too_large(self, client: FlaskClient, size: int) -> None:
