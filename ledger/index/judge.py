@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from ledger.index.evidence import Evidence
-from ledger.index.rules import RUN_WEIGHT_MIN, WIDE_WEIGHT, WORD_WEIGHT
+from ledger.index.rules import CHECKED_WEIGHT_MAX, RUN_WEIGHT_MIN, WIDE_WEIGHT, WORD_WEIGHT
 from ledger.index.text import Text
 from ledger.index.verdict import Layer, RecordMatch, Span, Verdict, VerdictName
 
-ReasonCode = Literal["empty", "too_long", "invisible", "too_short", "index_incomplete"]
+ReasonCode = Literal["empty", "too_long", "invisible", "too_short", "truncated", "search_capped", "index_incomplete"]
 
 _LAYERS: Final[tuple[Layer, ...]] = ("raw", "normalised", "excerpt")  # strongest first
 
@@ -54,8 +54,8 @@ def too_short(pasted: Text) -> Verdict | None:
 def judge(evidence: Evidence, exact: bool, echoes: Mapping[int, int], indexed_through: int) -> Verdict:
     """The verdict on a text that is a whole output (`exact`), or that was searched for excerpts of outputs.
 
-    What prompts contained is subtracted. It does not make an exact match less exact, but without any run that counts
-    there is no excerpt.
+    What prompts contained is subtracted: a text that wholly stood in the prompts is no output of these runs. Nothing
+    found in a part of the text, or among a part of the candidates, is no answer about the whole: `unchecked`.
     """
     pasted, spans = evidence.pasted, _spans(evidence, exact)
     shown = {span.record_id for span in spans}
@@ -63,7 +63,8 @@ def judge(evidence: Evidence, exact: bool, echoes: Mapping[int, int], indexed_th
         (match for match in evidence.matches if exact or match.kept or match.record_id in shown),
         key=lambda match: (_LAYERS.index(match.layer), -evidence.own_weight(match), match.record_id),
     )
-    name: VerdictName = "exact" if exact else "excerpt" if any(match.kept for match in matches) else "none"
+    found = any(match.kept for match in matches)
+    name: VerdictName = "none" if not found else "exact" if exact else "excerpt"
     total = pasted.units.totals[-1]
     records = tuple(
         RecordMatch(
@@ -76,11 +77,12 @@ def judge(evidence: Evidence, exact: bool, echoes: Mapping[int, int], indexed_th
         for match in matches
     )
     truncated = pasted.units.truncated and not exact
+    code, reason = _partial(truncated, evidence.capped) if not found else (None, None)
     return Verdict(
-        verdict=name,
-        layer=None if name == "none" else matches[0].layer,
-        reason=None,
-        reason_code=None,
+        verdict=name if code is None else "unchecked",
+        layer=matches[0].layer if found else None,
+        reason=reason,
+        reason_code=code,
         text_chars=len(pasted.original),
         text_words=total // WORD_WEIGHT,
         checked_chars=pasted.trace.source(0, pasted.units.ends[-1])[1] if truncated else len(pasted.original),
@@ -92,6 +94,19 @@ def judge(evidence: Evidence, exact: bool, echoes: Mapping[int, int], indexed_th
         spans=tuple(spans),
         records=records,
     )
+
+
+def _partial(truncated: bool, capped: bool) -> tuple[ReasonCode | None, str | None]:
+    """Why finding nothing is no answer, or (None, None) if it is one."""
+    if truncated:
+        words = CHECKED_WEIGHT_MAX // WORD_WEIGHT
+        return (
+            "truncated",
+            f"nothing was found in the first {words:,} words, the rest was not looked at; check it in parts",
+        )
+    if capped:
+        return "search_capped", "too many records share phrases with the text to compare it with all; check it in parts"
+    return None, None
 
 
 def _spans(evidence: Evidence, exact: bool) -> list[Span]:

@@ -107,7 +107,7 @@ def test_excerpts_are_looked_for_in_the_first_20_000_words(indexed: Indexed) -> 
     assert (inside.verdict, inside.truncated, inside.text_words) == ("excerpt", True, words_max)
     assert inside.checked_chars == len(filler) + 1 + len(output.rstrip("."))
     outside = index.verify(f"{filler} {filler} {output}", source)
-    assert (outside.verdict, outside.truncated) == ("none", True)
+    assert (outside.verdict, outside.reason_code, outside.truncated) == ("unchecked", "truncated", True)
     whole = f"{filler} {filler} {output}"
     exact = source_of(whole)
     verdict = indexed(exact).verify(whole, exact)

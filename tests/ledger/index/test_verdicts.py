@@ -199,11 +199,11 @@ def test_nothing_but_echo_is_none(indexed: Indexed) -> None:
     assert [(record.record_id, record.matched_permille) for record in verdict.records] == [(0, 0)]
 
 
-def test_exact_echo_stays_exact_but_does_not_count(indexed: Indexed) -> None:
+def test_an_output_that_only_repeats_its_prompt_is_none(indexed: Indexed) -> None:
     text = prose(1, 30)
     source = Source({0: Record(text, prompt_text=f"Say: {text}"), 1: Record(prose(2, 30))})
     verdict = verify(indexed, source, text)
-    assert (verdict.verdict, verdict.layer, verdict.matched_permille) == ("exact", "raw", 0)
+    assert (verdict.verdict, verdict.layer, verdict.matched_permille) == ("none", None, 0)
     assert [span.subtracted for span in verdict.spans] == ["prompt"]
     assert verdict.records[0].echo_permille == 1000
 
@@ -283,6 +283,17 @@ def test_more_records_than_are_compared_is_said(indexed: Indexed) -> None:
     verdict = verify(indexed, source_of(*outputs), text)
     assert verdict.search_capped
     assert len(verdict.records) == 48
+
+
+def test_nothing_found_among_a_part_of_the_candidates_is_no_answer(indexed: Indexed) -> None:
+    """Records with slices of a text, too short to be evidence, must not turn its record into a `none`."""
+    target = prose(1, 120).split()
+    slices = [f"{prose(100 + i, 40)} {' '.join(target[i % 60 : i % 60 + 13])} {prose(300 + i, 40)}" for i in range(150)]
+    source = source_of(*slices, " ".join(target))
+    excerpt = " ".join(target[5:65])
+    verdict = verify(indexed, source, excerpt)
+    assert verdict.verdict != "none"
+    assert verdict.verdict == "excerpt" or verdict.reason_code == "search_capped"
 
 
 # Visibility
