@@ -14,7 +14,7 @@ HEIGHT = 120
 class Point:
     """After the entry of this time the log had `size` entries."""
 
-    seconds: int  # Unix time of the statement, never before that of an earlier point
+    seconds: int  # Unix time by the log's clock, never before that of an earlier point
     size: int
 
     @property
@@ -43,7 +43,7 @@ def growth(log: Log, size: int) -> list[Point]:
     points: list[Point] = []
     for step in range(1, count + 1):
         reached = size * step // count
-        seconds = log.entry(reached - 1).time
+        seconds = log.entry(reached - 1).logged
         points.append(Point(max(seconds, points[-1].seconds if points else 0), reached))
     return points
 

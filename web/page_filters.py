@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from decimal import Decimal
 
+from web.assurance import assurance_words
+from web.present import Json
+
 
 def micro(value: int) -> str:
     """Millionths as a decimal: 800000 is 0.8."""
@@ -29,9 +32,17 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
+def assurance(record: Json) -> str:
+    """The assurance class of a generation record, in words."""
+    replays = record["replays"]
+    assert isinstance(replays, list)
+    return assurance_words(record["assurance"], record["engine"], [replay["verdict"] for replay in replays])
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "micro": micro,
     "permille": permille,
     "megabytes": megabytes,
     "sentence": sentence,
+    "assurance": assurance,
 }

@@ -51,21 +51,28 @@ def record_json(services: HasLog, entry: "Entry") -> Json:
 
 
 def record_summary(services: HasLog, entry: "Entry") -> Json:
-    """What a list or a verdict says about a record: never its text, nor whether it has one."""
+    """What a list or a verdict says about a record: never its text, nor whether it has one.
+
+    `time` is what the operator states; `logged` is the log's own clock when it took the entry.
+    """
     payload = open_statement(entry.statement).payload
     return {
         "record_id": entry.index,
         "leaf_hash": entry.leaf_hash.hex(),
         "type": entry.type,
         "time": rfc3339(entry.time),
+        "logged": rfc3339(entry.logged),
         "operator": operator_json(services, entry.operator),
         "model": _model_of(services, payload),
+        "engine": payload.engine if isinstance(payload, GenerationStatement) else None,
+        "assurance": payload.assurance if isinstance(payload, GenerationStatement) else None,
         "replays": [
             {
                 "record_id": replay.index,
                 "verdict": statement.verdict,
                 "operator": operator_json(services, replay.operator),
                 "time": rfc3339(replay.time),
+                "logged": rfc3339(replay.logged),
             }
             for replay, statement in services.log.replays_of(entry.index)
         ],
@@ -103,6 +110,7 @@ def model_json(services: "Services", entry: "Entry", model: ModelStatement) -> J
         "licence": model.licence,
         "record_id": entry.index,
         "time": rfc3339(entry.time),
+        "logged": rfc3339(entry.logged),
         "operator": operator_json(services, entry.operator),
         "loaded": held,
         "artifact_url": f"/models/{model.model_root.hex()}.rail" if held else None,

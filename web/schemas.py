@@ -18,6 +18,8 @@ Visibility = Literal["public", "matchable", "private"]
 Number = Annotated[int | Decimal, WithJsonSchema({"type": "number"})]
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Time = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+StatedTime = Annotated[Time, Field(description="time stated by the operator")]
+LoggedTime = Annotated[Time, Field(description="when the log took the entry, by the log's clock")]
 
 
 def _neutral(value: int | Decimal) -> int | Decimal:
@@ -228,16 +230,23 @@ class ReplayNote(Shape):
     record_id: int
     verdict: Literal["match", "mismatch", "not_reproducible"]
     operator: OperatorName
-    time: Time
+    time: StatedTime
+    logged: LoggedTime
 
 
 class RecordSummary(Shape):
     record_id: int
     leaf_hash: Hash
     type: str
-    time: Time
+    time: StatedTime
+    logged: LoggedTime
     operator: OperatorName
     model: ModelName | None
+    engine: str | None = Field(description="of a generation: the engine contract that its operator states")
+    assurance: Literal["replayable", "attested"] | None = Field(
+        description="of a generation, as its operator states it: `replayable` is borne out by a replay that matched; "
+        "`attested` is the operator's word only and cannot be replayed"
+    )
     replays: list[ReplayNote]
     receipt_url: str
 
@@ -355,7 +364,8 @@ class Model(Shape):
     sources: dict[str, str]
     licence: str
     record_id: int
-    time: Time
+    time: StatedTime
+    logged: LoggedTime
     operator: OperatorName
     loaded: bool
     artifact_url: str | None

@@ -44,7 +44,7 @@ def too_short(pasted: Text) -> Verdict | None:
         return unchecked(text, "invisible", reason)
     if pasted.units.totals[-1] < RUN_WEIGHT_MIN:
         reason = (
-            f"the text has {words} words; fewer than {least} (or {characters} Chinese or Japanese characters) occur "
+            f"the text has {words} word{'' if words == 1 else 's'}; fewer than {least} (or {characters} Chinese or Japanese characters) occur "
             "by chance, so they show nothing; paste more of it"
         )
         return unchecked(text, "too_short", reason)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.conftest import Rail, Story
 from web.cli.demo_texts import UNRELATED, disguise
+from web.cli.verify_text import _print_evidence
 
 
 def test_the_whole_text_is_exact(rail: Rail, story: Story, tmp_path: Path) -> None:
@@ -46,6 +47,44 @@ def test_what_has_too_little_to_compare_is_unchecked_not_unmatched(here: Rail, s
     done = here("verify", "-", "--home", story.home, "--json", stdin=text.encode())
     assert (done.code, done.json["verdict"]) == (2, "unchecked")
     assert done.json["reason"]
+
+
+def test_a_match_says_whose_word_the_assurance_and_the_times_are(here: Rail, story: Story) -> None:
+    record = here("verify", story.text, "--home", story.home, "--json").json["records"][0]
+    assert (record["assurance"], record["engine"]) == ("replayable", "rail-int/1")
+    out = here("verify", story.text, "--home", story.home).out
+    assert f"first registered {record['logged']} by the log's clock" in out
+    assert f"{record['time']}, stated by the operator" in out
+    assert "stated by the operator: replayable: made by the rail-int/1 engine, anyone can run it again" in out
+    receipt = here("verify", story.receipt, "--home", story.home).out
+    assert "stated by the operator: replayable" in receipt
+
+
+def test_nothing_found_in_a_part_of_a_long_text_is_unchecked_and_says_so(
+    here: Rail, story: Story, tmp_path: Path
+) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text(" ".join(f"w{number}" for number in range(21_000)), encoding="utf-8")
+    done = here("verify", long, "--home", story.home)
+    assert done.code == 2
+    assert "truncated" in done.out and "were searched for excerpts" in done.out
+    found = here("verify", long, "--home", story.home, "--json").json
+    assert (found["verdict"], found["reason_code"], found["truncated"]) == ("unchecked", "truncated", True)
+
+
+def test_a_capped_search_is_said_with_the_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    _print_evidence({"verdict": "unchecked", "search_capped": True, "truncated": False}, "text")
+    assert "than were compared" in capsys.readouterr().out
+
+
+def test_too_long_a_text_for_a_service_is_not_blamed_on_a_setting_here(here: Rail) -> None:
+    done = here("verify", "-", "--url", "http://127.0.0.1:9", "--json", stdin=b"x" * 2_000_000)
+    assert (done.code, done.error) == (2, "text_too_large")
+    assert "RAIL_MAX_TEXT_BYTES" not in done.err
+
+
+def test_one_word_is_a_word(here: Rail, story: Story) -> None:
+    assert "the text has 1 word;" in here("verify", "-", "--home", story.home, stdin=b"one").out
 
 
 def test_a_mistyped_file_name_is_not_taken_for_a_text(here: Rail, story: Story) -> None:

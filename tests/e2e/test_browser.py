@@ -182,7 +182,18 @@ def test_exactly_the_excerpt_is_marked_inside_a_foreign_text(open_page: Open, st
     assert page.locator("#marked b").count() == 0
     evidence = page.locator(f"[data-record='{story.index}']")
     expect(evidence).to_contain_text(f"{len(EXCERPT)} of")
-    for term in ("Longest run", "Prompt echo", "First registered", "Registered by", "Model", "Replay", "Witnesses"):
+    expect(evidence).to_contain_text("the operator’s word only, cannot be replayed")
+    for term in (
+        "Longest run",
+        "Prompt echo",
+        "First registered",
+        "Stated time",
+        "Registered by",
+        "Model",
+        "Assurance",
+        "Replay",
+        "Witnesses",
+    ):
         expect(evidence.locator("dt", has_text=re.compile(f"^{term}$"))).to_have_count(1)
     keep_screenshot(page, "verify-excerpt-desktop")
 
@@ -207,11 +218,16 @@ def test_an_unknown_text_is_not_found_and_nobody_is_named_its_author(open_page: 
     keep_screenshot(page, "verify-none-desktop")
 
 
-@pytest.mark.parametrize("text", ["too short", "\u200b\u200b"])
-def test_a_text_that_shows_nothing_could_not_be_checked(open_page: Open, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("too short", "too_short"), ("\u200b\u200b", "invisible"), (" ".join(map(str, range(21_000))), "truncated")],
+    ids=["short", "invisible", "long"],
+)
+def test_a_text_that_shows_nothing_could_not_be_checked(open_page: Open, text: str, code: str) -> None:
     page = open_page("/verify")
     verify(page, text, "unchecked")
     expect(page.locator("[data-verdict=unchecked]")).to_contain_text("Could not check")
+    expect(page.locator("[data-verdict=unchecked]")).to_contain_text(code)
     keep_screenshot(page, "verify-unchecked-desktop")
 
 

@@ -8,8 +8,10 @@ from flask.testing import FlaskClient
 from inference.sampling import SamplingParams
 from ledger.log import Entry
 from web.assets import MEDIA_TYPES, STATIC, load_assets
+from web.assurance import assurance_words
 from web.growth import Point, curve
 from web.page_filters import megabytes, micro, permille, sentence
+from web.present import rfc3339
 from web.services import Services
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'text' {{ 7 * 7 }}"
@@ -50,6 +52,30 @@ def test_markup_in_a_prompt_is_shown_as_text(client: FlaskClient, hostile: Entry
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in page
     assert client.get(f"/records/{hostile.index}.json").get_json()["content"]["prompt"] == HOSTILE
+
+
+def test_a_record_says_what_only_its_operator_states(client: FlaskClient, hostile: Entry) -> None:
+    found = client.get(f"/records/{hostile.index}.json").get_json()
+    assert (found["assurance"], found["logged"]) == ("replayable", rfc3339(hostile.logged))
+    page = client.get(f"/records/{hostile.index}").text
+    for words in ("First registered", "by the log’s clock", "time stated by the operator"):
+        assert words in page
+    assert "Stated by the operator: replayable: made by the rail-int/1 engine" in page
+    assert "Stated by the operator: none of the output repeats the prompt" in page
+
+
+@pytest.mark.parametrize(
+    ("assurance", "replays", "words"),
+    [
+        ("attested", (), "attested: the operator's word only, cannot be replayed"),
+        ("replayable", ("mismatch",), "no published replay has matched"),
+        ("replayable", ("mismatch", "match"), "a published replay matched"),
+    ],
+)
+def test_an_assurance_is_a_claim_until_a_replay_matched(assurance: str, replays: tuple[str, ...], words: str) -> None:
+    said = assurance_words(assurance, "rail-int/1", replays)
+    assert words in said
+    assert said.startswith("stated by the operator") == ("no published" in said)
 
 
 def test_a_leaf_hash_leads_to_the_record(client: FlaskClient, hostile: Entry) -> None:

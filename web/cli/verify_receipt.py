@@ -147,15 +147,17 @@ def _to_json(
 
 
 def _print_facts(checked: CheckedReceipt, trust: str) -> None:
+    from web.assurance import assurance_words
     from web.present import rfc3339
 
     payload = checked.statement.payload
     fact("record", f"{checked.index} of {checked.size} in {checked.origin} (key {trust})")
     fact("leaf hash", checked.leaf_hash.hex())
     fact("operator", f"{checked.operator.name} ({checked.statement.operator.hex()[:16]}…)")
-    fact("time", f"{rfc3339(payload.time)}, by the operator's clock")
+    fact("time", f"{rfc3339(payload.time)}, stated by the operator")
     if isinstance(payload, GenerationStatement):
         fact("model root", payload.model_root.hex())
+        fact("assurance", assurance_words(payload.assurance, payload.engine, None))
         fact("run", f"{payload.prompt_tokens} + {payload.output_tokens} tokens, seed {payload.sampling.seed}")
     if checked.opened is not None and checked.opened.output is not None:
         text = " ".join(checked.opened.output.bytes.decode("utf-8", errors="replace").split())

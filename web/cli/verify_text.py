@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from web.assurance import assurance_words
 from web.cli.local import open_local
 from web.cli.options import settings_from
 from web.cli.output import CommandError, Exit, emit_json, fact, printable, say, verdict_line
@@ -40,7 +41,7 @@ def _look_up(text: str, name: str, home: str | None) -> dict[str, Any]:
     from web.verification import verify_text
 
     settings = settings_from(home=home)
-    _check_size(text, name, settings.max_text_bytes)
+    _check_size(text, name, settings.max_text_bytes, "check a shorter part of it, or raise RAIL_MAX_TEXT_BYTES")
     with open_local(settings) as local:
         return verify_text(local, text)
 
@@ -48,7 +49,7 @@ def _look_up(text: str, name: str, home: str | None) -> dict[str, Any]:
 def _ask(text: str, name: str, url: str) -> dict[str, Any]:
     from web.client import RailClient
 
-    _check_size(text, name, settings_from().max_text_bytes)
+    _check_size(text, name, settings_from().max_text_bytes, "check a shorter part of it")
     with RailClient(url) as client:
         verdict = client.post_json("/api/verify", {"text": text})
     if not isinstance(verdict.get("verdict"), str):
@@ -56,13 +57,13 @@ def _ask(text: str, name: str, url: str) -> dict[str, Any]:
     return verdict
 
 
-def _check_size(text: str, name: str, limit: int) -> None:
+def _check_size(text: str, name: str, limit: int, hint: str) -> None:
     size = len(text.encode())
     if size > limit:
         raise CommandError(
             "text_too_large",
             f"{name} has {size} bytes of UTF-8; at most {limit} are checked at once",
-            "check a shorter part of it, or raise RAIL_MAX_TEXT_BYTES",
+            hint,
         )
 
 
@@ -73,6 +74,11 @@ def _print_evidence(verdict: dict[str, Any], text: str) -> None:
             "covered",
             f"{verdict['matched_permille'] / 10:.1f} % of the text, longest run {verdict['longest_run_words']} words",
         )
+    if verdict.get("truncated"):
+        checked = f"only the first {verdict['checked_chars']} of {verdict['text_chars']} characters"
+        fact("truncated", f"{checked} were searched for excerpts; check the rest by itself")
+    if verdict.get("search_capped"):
+        fact("capped", "more records share short phrases with this text than were compared; check it in parts")
     spans = verdict.get("spans") or []
     for span in spans[:SHOWN_SPANS]:
         part = " ".join(text[span["start"] : span["end"]].split())
@@ -92,9 +98,11 @@ def _print_record(record: dict[str, Any]) -> None:
     operator = (record.get("operator") or {}).get("name") or "an unnamed operator"
     model = record.get("model") or {}
     root = str(model.get("root") or "")[:16]
-    fact("record", f"{record['record_id']}, first registered {record.get('time')} by {operator}")
+    fact("record", f"{record['record_id']}, first registered {record.get('logged')} by the log's clock, by {operator}")
+    fact("time", f"{record.get('time')}, stated by the operator")
     fact("model", f"{model.get('name')} ({root}…)")
     replays = [str(replay.get("verdict")) for replay in record.get("replays") or []]
+    fact("assurance", assurance_words(record.get("assurance"), record.get("engine"), replays))
     fact("replays", ", ".join(replays) if replays else "none published yet")
     echo = record.get("echo_permille")
     if echo:

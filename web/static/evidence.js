@@ -13,14 +13,24 @@ export function evidence(record, verdict, rank) {
       ["Longest run", plural(record.longest_run_words, "word")],
       ["Prompt echo", record.echo_permille === 0 ? "none of this output repeats its prompt" : `${share(record.echo_permille)} of this output repeats its prompt`,
         record.echo_permille > 0 ? hint("A model can be made to repeat anyone’s text.") : null],
-      ["First registered", when(record.time), hint("by the operator’s clock")],
+      ["First registered", when(record.logged), hint("by the log’s clock")],
+      ["Stated time", when(record.time), hint("time stated by the operator")],
       ["Registered by", nameOf(record.operator), hint("operator ", hash(record.operator.id))],
       record.model ? ["Model", h("a", { href: `/models/${record.model.root}` }, record.model.name ?? "not registered here"), hint("root ", hash(record.model.root))] : null,
+      ["Assurance", assurance(record)],
       ["Replay", ...replays(record)],
       ["Witnesses", "none: only the log’s own key vouches for it"],
       ["In the log", h("a", { href: "/log" }, verdict.log.origin), hint(`leaf ${record.record_id} of a tree of ${number(verdict.log.size)}, leaf hash `, hash(record.leaf_hash))],
     ),
   );
+}
+
+/** The assurance class in words. It is the operator's claim; only a replay that matched bears it out. */
+function assurance(record) {
+  if (record.assurance === "attested") return "Attested: the operator’s word only, cannot be replayed.";
+  const claim = `replayable: made by the ${record.engine} engine, anyone can run it again`;
+  if (record.replays.some((replay) => replay.verdict === "match")) return `R${claim.slice(1)}; a published replay matched.`;
+  return `Stated by the operator: ${claim}; no published replay has matched yet.`;
 }
 
 function shareWords(record, verdict, own) {
@@ -43,7 +53,7 @@ function replays(record) {
     return [state("wait", "not yet replayed"), hint(h("a", { href: `/records/${record.record_id}#replay-title` }, "Replay it now"), " on this server, or audit the log from yours.")];
   }
   return record.replays.map((replay) => h("p", {}, state(...(REPLAY_STATES[replay.verdict] ?? REPLAY_STATES.not_reproducible)), " ",
-    h("a", { href: `/records/${replay.record_id}` }, nameOf(replay.operator)), ", ", when(replay.time)));
+    h("a", { href: `/records/${replay.record_id}` }, nameOf(replay.operator)), ", ", when(replay.logged)));
 }
 
 const REPLAY_STATES = { match: ["good", "same bits"], mismatch: ["bad", "other bits"], not_reproducible: ["unknown", "could not be replayed"] };
@@ -60,7 +70,7 @@ export function meaning(text, verdict) {
       h("li", {}, "Run the model again: ", command(`rail audit ${location.origin}`)),
     ),
     h("div", { class: "actions" }, h("button", { type: "button", on: { click: (event) => download(text, verdict, event.target) } }, "Download the evidence")),
-    h("div", { class: "notice" }, h("p", {}, "A match says that a run put out these words at that time. It does not say who wrote them first, ",
+    h("div", { class: "notice" }, h("p", {}, "A match says that the operator had logged these words as the output of a run by that time. It does not say who wrote them first, ",
       "and where nothing is marked ", h("b", {}, "this does not mean that a person wrote it"), ".")),
   );
 }

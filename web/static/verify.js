@@ -64,7 +64,7 @@ function headline(verdict) {
 const HEADLINES = {
   exact: (verdict, best) => [
     h("h2", {}, `Run ${best.record_id} put out exactly this text`),
-    h("p", {}, `${EXACT_LAYERS[verdict.layer] ?? EXACT_LAYERS.normalised} Registered ${spoken(best.time)} by ${nameOf(best.operator)}.`),
+    h("p", {}, `${EXACT_LAYERS[verdict.layer] ?? EXACT_LAYERS.normalised} First registered ${spoken(best.logged)}, by the log’s clock, by ${nameOf(best.operator)}.`),
     verdict.records.length > 1 ? h("p", {}, `${verdict.records.length} records hold the same text.`) : "",
     best.echo_permille >= ECHO_NOTED_PERMILLE ? h("p", {}, h("b", {}, "Its prompt already contained part of this text"), `, ${share(best.echo_permille)} of it: a model can be made to repeat anyone’s words.`) : "",
   ],
