@@ -9,13 +9,14 @@ Little endian. The header fixes the exact size of a checkpoint, which is checked
 """
 
 import struct
+from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.config import ModelConfig
+from inference.config import RANGES, ModelConfig
 from inference.convert.float_model import FloatModel, config_from, expected_shapes
 from inference.convert.sources import Source
 from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
@@ -28,15 +29,34 @@ _NORM_EPS = Fraction(1, 100_000)  # fixed in llama2.c
 _ROPE_THETA = Fraction(10_000)
 _UNK_ID, _BOS_ID, _EOS_ID = 0, 1, 2
 _PIECES_MAX = 1 << 20
+_FIELDS = ("dim", "ffn_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "context_tokens")
 
 
-def read_checkpoint(source: Source, tokenizer: Source, name: str) -> FloatModel:
-    """The model of a legacy checkpoint.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A checkpoint whose header and size agree. `order` names each stored part and its size in bytes."""
 
-    `tokenizer` is a llama2.c tokenizer if its name ends in `.bin`, else a sentencepiece ModelProto. Raises
-    ConversionError.
+    source: Source
+    config: ModelConfig
+    order: tuple[tuple[str, int], ...]
+
+
+def is_checkpoint(source: Source) -> bool:
+    """Whether the file begins like a checkpoint: seven integers that could be a model's dimensions.
+
+    No text does, because four ASCII characters make an integer above every bound.
     """
-    config, tied = _read_header(source, name)
+    if len(source.data) < _HEADER.size:
+        return False
+    fields = dict(zip(_FIELDS, _HEADER.unpack_from(source.data), strict=True))
+    fields["vocab_size"] = abs(fields["vocab_size"])
+    in_range = all(RANGES[name][0] <= value <= RANGES[name][1] for name, value in fields.items())
+    return in_range and fields["dim"] % fields["n_heads"] == 0
+
+
+def read_header(source: Source, name: str) -> Header:
+    """The configuration and the layout of a checkpoint. Raises ConversionError (`source_header`, `source_size`)."""
+    config, tied = _read_config(source, name)
     shapes = expected_shapes(config)
     rotary = (config.context_tokens, config.head_dim // 2)
     order = ["tok_embed"]
@@ -49,19 +69,29 @@ def read_checkpoint(source: Source, tokenizer: Source, name: str) -> FloatModel:
             f"{source.name}: {len(source.data)} bytes, its header asks for {_HEADER.size + sum(sizes)}; "
             "not a llama2.c checkpoint of the legacy format, or cut short",
         )
+    return Header(source, config, tuple(zip(order, sizes, strict=True)))
+
+
+def read_checkpoint(header: Header, tokenizer: Source) -> FloatModel:
+    """The model of a legacy checkpoint.
+
+    `tokenizer` is a llama2.c tokenizer if its name ends in `.bin`, else a sentencepiece ModelProto. Raises
+    ConversionError.
+    """
+    source, shapes = header.source, expected_shapes(header.config)
     tensors: dict[str, NDArray[np.float32]] = {}
     offset = _HEADER.size
-    for tensor, size in zip(order, sizes, strict=True):
+    for tensor, size in header.order:
         if tensor in shapes:
             flat = np.frombuffer(source.data, "<f4", size // 4, offset)
             tensors[tensor] = flat.astype(np.float32, copy=False).reshape(shapes[tensor])
         offset += size
     vocabulary = read_tokenizer(tokenizer) if tokenizer.name.endswith(".bin") else bytes(tokenizer.data)
     digests = {file.name: file.digest for file in (source, tokenizer)}
-    return FloatModel(config, tensors, _ROPE_THETA, vocabulary, None, digests)
+    return FloatModel(header.config, tensors, _ROPE_THETA, vocabulary, None, digests)
 
 
-def _read_header(source: Source, name: str) -> tuple[ModelConfig, bool]:
+def _read_config(source: Source, name: str) -> tuple[ModelConfig, bool]:
     """The configuration, and whether the head is tied to the embedding."""
     if len(source.data) < _HEADER.size:
         raise ConversionError("source_size", f"{source.name}: {len(source.data)} bytes are too few for a checkpoint")

@@ -39,8 +39,14 @@ def convert(
         kind, model = "gguf", gguf.read_checkpoint(checkpoint, chosen_name)
         if tokenizer is not None:
             raise ConversionError("tokenizer_twice", f"{checkpoint.name}: a GGUF file has its own vocabulary")
-    else:
+    elif llama2c.is_checkpoint(checkpoint):
         kind, model = "llama2.c", _read_llama2c(checkpoint, tokenizer, chosen_name)
+    else:
+        raise ConversionError(
+            "unknown_format",
+            f"{checkpoint.name}: not a model file of a known format; "
+            "known are GGUF (versions 2 and 3) and the legacy .bin of llama2.c (not its later versions)",
+        )
     _check_vocabulary(model)
     progress("quantising")
     quantised = quantise_model(model)
@@ -54,6 +60,7 @@ def convert(
 
 
 def _read_llama2c(checkpoint: Source, tokenizer: str | Path | None, name: str) -> FloatModel:
+    header = llama2c.read_header(checkpoint, name)
     if tokenizer is None:
         raise ConversionError(
             "tokenizer_missing",
@@ -62,7 +69,7 @@ def _read_llama2c(checkpoint: Source, tokenizer: str | Path | None, name: str) -
     vocabulary = Source.open(tokenizer)
     if vocabulary.name == checkpoint.name:
         raise ConversionError("tokenizer_twice", f"{checkpoint.name}: checkpoint and tokenizer have the same name")
-    return llama2c.read_checkpoint(checkpoint, vocabulary, name)
+    return llama2c.read_checkpoint(header, vocabulary)
 
 
 def _check_vocabulary(model: FloatModel) -> None:

@@ -34,7 +34,8 @@ def main() -> None:
     parser.add_argument("--stories", type=int, default=1000)
     options = parser.parse_args()
 
-    source = llama2c.read_checkpoint(Source.open(options.checkpoint), Source.open(options.tokenizer), "m")
+    header = llama2c.read_header(Source.open(options.checkpoint), "m")
+    source = llama2c.read_checkpoint(header, Source.open(options.tokenizer))
     with tempfile.TemporaryDirectory() as folder:
         root = convert(options.checkpoint, Path(folder) / "m.rail", options.tokenizer, name="m")
         engine = Engine(ModelFile.open(Path(folder) / "m.rail"))

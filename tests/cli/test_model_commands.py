@@ -56,7 +56,8 @@ def test_convert_is_reproducible_and_gives_a_model_that_runs(rail: Rail, shared_
 
 def test_what_cannot_be_converted_leaves_no_file(here: Rail, tmp_path: Path) -> None:
     (tmp_path / "source.bin").write_bytes(b"\0" * 10)
-    done = here("convert", tmp_path / "source.bin", tmp_path / "out.rail", "--json")
-    assert (done.code, done.error) == (2, "tokenizer_missing")
+    for source in (tmp_path / "source.bin", "/etc/passwd"):
+        done = here("convert", source, tmp_path / "out.rail", "--json")
+        assert (done.code, done.error) == (2, "unknown_format")
     assert here("convert", tmp_path / "nothing", tmp_path / "out.rail", "--json").code == 2
     assert not (tmp_path / "out.rail").exists()

@@ -23,7 +23,7 @@ def tokenizer(tmp_path: Path) -> Source:
 def read(path: Path, tokenizer: Source) -> str:
     """The code with which a checkpoint is refused."""
     with pytest.raises(ConversionError) as caught:
-        llama2c.read_checkpoint(Source.open(path), tokenizer, "m")
+        llama2c.read_checkpoint(llama2c.read_header(Source.open(path), "m"), tokenizer)
     return caught.value.code
 
 
@@ -31,7 +31,8 @@ def read(path: Path, tokenizer: Source) -> str:
 def test_tensors_come_back(tied: bool, tmp_path: Path, tokenizer: Source) -> None:
     model = float_model(tied)
     write_llama2c(model, tmp_path / "m.bin")
-    found = llama2c.read_checkpoint(Source.open(tmp_path / "m.bin"), tokenizer, "small")
+    assert llama2c.is_checkpoint(Source.open(tmp_path / "m.bin"))
+    found = llama2c.read_checkpoint(llama2c.read_header(Source.open(tmp_path / "m.bin"), "small"), tokenizer)
     assert found.config == model.config
     assert found.tensors.keys() == model.tensors.keys()
     assert all(np.array_equal(found.tensors[name], tensor) for name, tensor in model.tensors.items())

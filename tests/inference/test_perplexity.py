@@ -28,7 +28,9 @@ def models(shared_data: Path) -> Path:
 
 def load(models: Path, checkpoint: str, tokenizer: str, tmp_path: Path) -> tuple[FloatModel, Engine]:
     convert(models / checkpoint, tmp_path / "m.rail", models / tokenizer)
-    model = llama2c.read_checkpoint(Source.open(models / checkpoint), Source.open(models / tokenizer), "m")
+    model = llama2c.read_checkpoint(
+        llama2c.read_header(Source.open(models / checkpoint), "m"), Source.open(models / tokenizer)
+    )
     return model, Engine(ModelFile.open(tmp_path / "m.rail"))
 
 

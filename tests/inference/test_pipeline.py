@@ -1,6 +1,7 @@
 """The converter as a whole: reproducible bytes, provenance, and its refusals."""
 
 import hashlib
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_name_is_an_option(sources: Path) -> None:
         ("small.bin", None, "tokenizer_missing"),
         ("small.gguf", "tok.bin", "tokenizer_twice"),
         ("small.bin", "small.bin", "tokenizer_twice"),
-        ("tok.bin", "tok.model", "source_header"),
+        ("tok.bin", "tok.model", "unknown_format"),
         ("small.bin", "missing.model", "source_unreadable"),
         ("missing.bin", "tok.model", "source_unreadable"),
     ],
@@ -97,6 +98,38 @@ def test_sources_that_do_not_fit(source: str, tokenizer: str | None, code: str, 
         convert(sources / source, sources / "m.rail", tokenizer and sources / tokenizer)
     assert caught.value.code == code
     assert not (sources / "m.rail").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"root:x:0:0:root:/root:/bin/bash\n" * 20,
+        b"{}",
+        bytes(10),
+        bytes(4096),
+        b"\xff" * 4096,
+        b"PK\3\4" + bytes(4096),  # a PyTorch checkpoint is a ZIP archive
+        struct.pack("<I", 0x616B3432) + struct.pack("<i", 1) + bytes(4096),  # llama2.c's later format
+        struct.pack("<Q", 60) + b'{"__metadata__":{"format":"pt"}}' + bytes(4096),  # safetensors
+        b"\x89RAIL\r\n\x1a\1" + bytes(4096),
+    ],
+    ids=["text", "json", "short", "zeros", "ones", "zip", "llama2.c-1", "safetensors", "rail"],
+)
+@pytest.mark.parametrize("tokenizer", [None, "tok.bin"])
+def test_what_is_no_checkpoint_is_refused_before_a_vocabulary_is_asked_for(
+    content: bytes, tokenizer: str | None, sources: Path
+) -> None:
+    (sources / "odd").write_bytes(content)
+    with pytest.raises(ConversionError, match=r"known are GGUF .* llama2\.c") as caught:
+        convert(sources / "odd", sources / "m.rail", tokenizer and sources / tokenizer)
+    assert caught.value.code == "unknown_format"
+
+
+def test_checkpoint_that_is_cut_short_is_refused_before_a_vocabulary_is_asked_for(sources: Path) -> None:
+    (sources / "cut.bin").write_bytes((sources / "small.bin").read_bytes()[:-1])
+    with pytest.raises(ConversionError) as caught:
+        convert(sources / "cut.bin", sources / "m.rail")
+    assert caught.value.code == "source_size"
 
 
 def test_vocabulary_of_another_model_is_refused(sources: Path, shared_data: Path) -> None:
