@@ -160,7 +160,7 @@ class Session:
 def sample(logits: np.ndarray, temperature_micro: int, top_k: int, top_p_micro: int, seed: int, position: int) -> int:
     """The token drawn from int32 Q16 logits (vocab,) at `position` (SPEC section 6)."""
     row = np.ascontiguousarray(logits, dtype=np.int32)
-    scratch = np.empty(row.size, dtype=np.uint64)
+    scratch = np.empty(2 * row.size, dtype=np.uint64)
     return lib.rail_sample(
         _pointer(row, "int32_t *"), row.size, temperature_micro, top_k, top_p_micro, seed, position,
         _pointer(scratch, "uint64_t *"),

@@ -10,8 +10,8 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-SOURCES = ("portable.c", "avx2.c", "avx512vnni.c", "dispatch.c", "fixedpoint.c", "pool.c", "model.c", "forward.c",
-           "sampler.c", "api.c")  # fmt: skip
+GENERATED = "_native.c"  # by cffi
+SOURCES = sorted(path.name for path in HERE.glob("*.c") if path.name != GENERATED)
 FLAGS = ["-std=gnu11", "-O3", "-fvisibility=hidden", "-pthread", "-Wall", "-Wextra"]
 
 

@@ -4,17 +4,9 @@
  * All threads of the pool run `forward_chunk` together; each phase splits rows, heads or tokens, a barrier ends it.
  */
 
-#include "model.h"
+#include "step.h"
 
 #include <string.h>
-
-struct job {
-    rail_session *session;
-    const int32_t *ids;
-    int tokens;         /* of this chunk, at positions session->position .. */
-    int logits_from;    /* first token of the chunk whose logits are wanted */
-    int32_t *logits;    /* (tokens - logits_from, vocab) */
-};
 
 struct range {
     int begin, end;
@@ -37,27 +29,6 @@ static void embed(const rail_model *model, int32_t id, int32_t *x)
         int64_t v = (int64_t)row[i] * m->scales[id];
         x[i] = saturate(shift > 0 ? round_shift(v, shift) : v);
     }
-}
-
-/* x (q16) to i8 by its own maximum, which is returned: x = i8 * max / 127. Zero stays zero. */
-static uint32_t quantise(const rail_model *model, const int32_t *x, int n, int8_t *out)
-{
-    uint32_t max = model->kernels->max_abs(x, n);
-    if (max == 0) {
-        memset(out, 0, (size_t)n);
-        return 0;
-    }
-    int bits = bit_length(max);
-    int64_t reciprocal = (INT64_C(127) << (23 + bits)) / max;   /* in (127 * 2^23, 127 * 2^24] */
-    model->kernels->quantise(x, n, (int32_t)reciprocal, 23 + bits, out);
-    return max;
-}
-
-/* Scale of a vector in q16 quantised by `quantise`. */
-static struct scale plain_scale(uint32_t max)
-{
-    struct scale s = scale_ratio(max, 127);
-    return (struct scale){s.mantissa, s.exponent + 16};
 }
 
 /* Scale of RMSNorm(x) quantised: (max / 127) / sqrt(mean(x^2) + eps). The norm's gain is in the next matrix. */
@@ -122,93 +93,6 @@ static void requantise_rows(const rail_model *model, struct job *job, const int3
         int8_t *q = w->quantised + (int64_t)t * stride;
         w->scales[t] = plain_scale(quantise(model, x + (int64_t)t * width, width, q));
         memset(q + width, 0, (size_t)(stride - width));
-    }
-}
-
-/* Rotates pairs (2i, 2i+1) of one head in place. |x| < 2^31 and |cos|, |sin| <= 2^30: sums stay under 2^62. */
-static void rotate(int32_t *x, const int32_t *cosines, const int32_t *sines, int head_dim)
-{
-    for (int i = 0; i < head_dim / 2; i++) {
-        int64_t a = x[2 * i], b = x[2 * i + 1];
-        x[2 * i] = saturate(round_shift(a * cosines[i] - b * sines[i], 30));
-        x[2 * i + 1] = saturate(round_shift(a * sines[i] + b * cosines[i], 30));
-    }
-}
-
-/* Rotates and quantises the heads of this thread: queries into the workspace, keys and values into the cache. */
-static void store_heads(const rail_model *model, struct job *job, int layer, int thread, int threads)
-{
-    const rail_dims *d = &model->d;
-    const struct workspace *w = &model->work;
-    rail_session *s = job->session;
-    int heads = d->n_heads + 2 * d->n_kv_heads, half = d->head_dim / 2;
-    for (int item = thread; item < job->tokens * heads; item += threads) {
-        int t = item / heads, head = item % heads;
-        int32_t *x = w->qkv + (int64_t)t * (model->q_dim + 2 * model->kv_dim) + (int64_t)head * d->head_dim;
-        int kv_head = (head - d->n_heads) % d->n_kv_heads, is_query = head < d->n_heads;
-        if (head < d->n_heads + d->n_kv_heads)
-            rotate(x, w->cosines + (int64_t)t * half, w->sines + (int64_t)t * half, d->head_dim);
-        if (is_query) {
-            int64_t slot = (int64_t)t * d->n_heads + head;
-            uint32_t max = quantise(model, x, d->head_dim, w->queries + slot * model->head_stride);
-            struct scale scale = scale_ratio(max * model->score_factor_q30, 127);
-            w->query_scales[slot] = (struct scale){scale.mantissa, scale.exponent + 46};
-            continue;
-        }
-        int64_t slot = cache_row(s, layer, kv_head) + s->position + t;
-        if (head < d->n_heads + d->n_kv_heads)
-            s->key_scales[slot] = plain_scale(quantise(model, x, d->head_dim, s->keys + slot * model->head_stride));
-        else
-            s->value_max[slot] = (int32_t)quantise(model, x, d->head_dim, s->values + slot * model->head_stride);
-    }
-}
-
-/* One head of one token over positions 0..n-1: softmax in base 2 in two passes, then the weighted sum of values. */
-static void attend(const rail_model *model, rail_session *s, int thread, int64_t row, const int8_t *query,
-                   struct scale query_scale, int n, int32_t *out)
-{
-    int32_t *scores = s->scores + (int64_t)thread * s->context;
-    int16_t *weights = s->weights + (int64_t)thread * s->context;
-    int64_t sums[256];
-    int32_t max = -INT32_LIMIT;
-    model->kernels->dots(query, s->keys + row * model->head_stride, n, model->head_stride, scores);
-    for (int j = 0; j < n; j++) {
-        struct scale k = s->key_scales[row + j];
-        int shift = clamp_int(query_scale.exponent + k.exponent - 16, 1, 62);
-        scores[j] = saturate(round_shift((int64_t)scores[j] * (query_scale.mantissa * k.mantissa), shift));
-        max = scores[j] > max ? scores[j] : max;
-    }
-    uint64_t total = 0, peak = 0;   /* total <= 2^30 * 2^20; products < 2^30 * 2^31 */
-    for (int j = 0; j < n; j++) {
-        scores[j] = exp2_neg_q30((uint32_t)((int64_t)max - scores[j]));
-        uint64_t product = (uint64_t)scores[j] * (uint32_t)s->value_max[row + j];
-        total += (uint64_t)scores[j];
-        peak = product > peak ? product : peak;
-    }
-    int drop = bit_length(peak) > 15 ? bit_length(peak) - 15 : 0;
-    for (int j = 0; j < n; j++) {
-        int64_t product = (int64_t)scores[j] * s->value_max[row + j];
-        int64_t weight = drop ? round_shift(product, drop) : product;
-        weights[j] = (int16_t)(weight < 32767 ? weight : 32767);
-    }
-    model->kernels->weighted_sum(weights, s->values + row * model->head_stride, n, model->head_stride, sums);
-    struct scale scale = scale_ratio(UINT64_C(1) << drop, 127 * total);
-    int shift = clamp_int(scale.exponent, 1, 62);
-    for (int i = 0; i < model->d.head_dim; i++)
-        out[i] = saturate(round_shift(sums[i] * scale.mantissa, shift));
-}
-
-static void attention(const rail_model *model, struct job *job, int layer, int thread, int threads)
-{
-    const rail_dims *d = &model->d;
-    const struct workspace *w = &model->work;
-    rail_session *s = job->session;
-    int group = d->n_heads / d->n_kv_heads;
-    for (int item = thread; item < job->tokens * d->n_heads; item += threads) {
-        int t = item / d->n_heads, head = item % d->n_heads;
-        attend(model, s, thread, cache_row(s, layer, head / group), w->queries + (int64_t)item * model->head_stride,
-               w->query_scales[item], s->position + t + 1,
-               w->attention + (int64_t)t * model->q_dim + (int64_t)head * d->head_dim);
     }
 }
 

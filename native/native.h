@@ -43,7 +43,7 @@ int32_t rail_forward(rail_session *session, const int32_t *ids, int32_t count, i
 int32_t rail_position(const rail_session *session);
 void rail_truncate(rail_session *session, int32_t position);
 
-/* The token that the sampler draws at `position` (SPEC section 6). `scratch`: vocab entries. */
+/* The token that the sampler draws at `position` (SPEC section 6). `scratch`: 2 * vocab entries. */
 int32_t rail_sample(const int32_t *logits, int32_t vocab, int64_t temperature_micro, int32_t top_k,
                     int64_t top_p_micro, uint64_t seed, uint64_t position, uint64_t *scratch);
 /* Philox 4x32-10: the first 64 bits of the block at `counter` under `seed`. */

@@ -33,39 +33,76 @@ static uint64_t key_of(int32_t logit, int32_t id)
     return (uint64_t)((int64_t)INT32_LIMIT - logit) << 32 | (uint32_t)id;
 }
 
-static int32_t logit_of(uint64_t key) { return (int32_t)(INT32_LIMIT - (int64_t)(key >> 32)); }
-
 static int by_key(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
-/* Weight of a token in Q30: 2^-((max - logit) * log2(e) / temperature). The distance is at most 2^32 and `rate`
- * (log2(e) / temperature in Q40, at most 2^61 for a temperature of a millionth) wants 128 bits. */
-static uint64_t weight(int32_t max, int32_t logit, uint64_t rate)
+/* Weights in Q30: 2^-((max - logit) * log2(e) / temperature), 0 from an exponent of 31 on. `rate` is
+ * log2(e) / temperature in Q40, at most 2^61; distances whose exponent reaches 31 are cut off before the product, which
+ * then stays under 2^61 + 2^61. */
+static void weigh(const int32_t *logits, int32_t vocab, int32_t max, uint64_t rate, uint64_t *weights)
 {
-    uint64_t distance = (uint64_t)((int64_t)max - logit);
-    unsigned __int128 exponent = ((unsigned __int128)distance * rate) >> 40;
-    return exponent >= (UINT64_C(31) << 16) ? 0 : (uint64_t)exp2_neg_q30((uint32_t)exponent);
+    uint64_t far = (UINT64_C(31) << 56) / rate;   /* (far + 1) * rate >= 31 in Q56 */
+    for (int32_t id = 0; id < vocab; id++) {
+        uint64_t distance = (uint64_t)((int64_t)max - logits[id]);
+        weights[id] = distance > far ? 0 : (uint64_t)exp2_neg_q30((uint32_t)((distance * rate) >> 40));
+    }
 }
 
-/* The largest key that survives top-k and top-p. `keys` holds `count` of them and is sorted here. */
-static uint64_t cutoff_key(uint64_t *keys, int32_t count, int32_t top_k, int64_t top_p_micro, uint64_t rate)
+enum { BUCKETS = 31 * 8 };
+
+/* Buckets by weight, heavier first: its length in bits and the three bits after the leading one. The weight never rises
+ * along the order of candidates, so a bucket is a contiguous piece of that order. 1 <= w <= 2^30. */
+static int bucket_of(uint64_t w)
 {
-    qsort(keys, (size_t)count, sizeof *keys, by_key);
-    int32_t kept = top_k > 0 && top_k < count ? top_k : count;
-    if (top_p_micro >= MICRO)
-        return keys[kept - 1];
-    int32_t max = logit_of(keys[0]);
-    uint64_t total = 0, sum = 0;
-    for (int32_t i = 0; i < kept; i++)
-        total += weight(max, logit_of(keys[i]), rate);
-    int32_t i = 0;
-    do
-        sum += weight(max, logit_of(keys[i]), rate);
-    while ((unsigned __int128)sum * MICRO < (unsigned __int128)total * (uint64_t)top_p_micro && ++i < kept);
-    return keys[i < kept ? i : kept - 1];
+    int bits = bit_length(w), fraction = (int)(bits > 3 ? w >> (bits - 4) : w << (4 - bits)) & 7;
+    return (31 - bits) * 8 + 7 - fraction;
+}
+
+/* Candidates in order, up to `last`, until a quota is reached: that many tokens, or that much weight. */
+struct quota {
+    uint64_t last;
+    int by_weight;
+    uint64_t unit;   /* reached when amount * unit >= goal */
+    unsigned __int128 goal;
+};
+
+static int reached(const struct quota *q, uint64_t amount) { return (unsigned __int128)amount * q->unit >= q->goal; }
+
+/* The key of the candidate that reaches the quota; `last` if none does. Only the bucket in which that happens is
+ * sorted. `keys`: room for `vocab`. */
+static uint64_t cutoff_key(const int32_t *logits, const uint64_t *weights, int32_t vocab, const struct quota *q,
+                           uint64_t *keys)
+{
+    uint64_t amounts[BUCKETS] = {0}, amount = 0;
+    for (int32_t id = 0; id < vocab; id++)
+        if (weights[id] && key_of(logits[id], id) <= q->last)
+            amounts[bucket_of(weights[id])] += q->by_weight ? weights[id] : 1;
+    int bucket = 0;
+    while (bucket < BUCKETS && !reached(q, amount + amounts[bucket]))
+        amount += amounts[bucket++];
+    if (bucket == BUCKETS)
+        return q->last;
+    size_t count = 0;
+    for (int32_t id = 0; id < vocab; id++)
+        if (weights[id] && bucket_of(weights[id]) == bucket && key_of(logits[id], id) <= q->last)
+            keys[count++] = key_of(logits[id], id);
+    qsort(keys, count, sizeof *keys, by_key);
+    size_t i = 0;
+    while (!reached(q, amount += q->by_weight ? weights[(uint32_t)keys[i]] : 1))
+        i++;
+    return keys[i];
+}
+
+static uint64_t total_weight(const int32_t *logits, const uint64_t *weights, int32_t vocab, uint64_t last)
+{
+    uint64_t total = 0;
+    for (int32_t id = 0; id < vocab; id++)
+        if (key_of(logits[id], id) <= last)
+            total += weights[id];
+    return total;
 }
 
 int32_t rail_sample(const int32_t *logits, int32_t vocab, int64_t temperature_micro, int32_t top_k,
@@ -78,28 +115,26 @@ int32_t rail_sample(const int32_t *logits, int32_t vocab, int64_t temperature_mi
     if (temperature_micro == 0)
         return best;
 
-    int32_t max = logits[best];
+    uint64_t *weights = scratch, *keys = scratch + vocab, last = UINT64_MAX;
     uint64_t rate = (LOG2E_Q40 * (uint64_t)MICRO + (uint64_t)temperature_micro / 2) / (uint64_t)temperature_micro;
-    uint64_t cutoff = UINT64_MAX;
-    if (top_k > 0 || top_p_micro < MICRO) {
-        int32_t count = 0;
-        for (int32_t id = 0; id < vocab; id++)
-            if (weight(max, logits[id], rate))
-                scratch[count++] = key_of(logits[id], id);
-        cutoff = cutoff_key(scratch, count, top_k, top_p_micro, rate);
+    weigh(logits, vocab, logits[best], rate, weights);
+    if (top_k > 0) {
+        struct quota tokens = {last, 0, 1, (unsigned __int128)top_k};
+        last = cutoff_key(logits, weights, vocab, &tokens, keys);
     }
-    uint64_t total = 0;
-    for (int32_t id = 0; id < vocab; id++)
-        if (key_of(logits[id], id) <= cutoff)
-            total += weight(max, logits[id], rate);
+    uint64_t total = total_weight(logits, weights, vocab, last);
+    if (top_p_micro < MICRO) {
+        struct quota share = {last, 1, (uint64_t)MICRO, (unsigned __int128)total * (uint64_t)top_p_micro};
+        last = cutoff_key(logits, weights, vocab, &share, keys);
+        total = total_weight(logits, weights, vocab, last);
+    }
     uint64_t target = (uint64_t)(((unsigned __int128)rail_random(seed, position) * total) >> 64);
     for (int32_t id = 0; id < vocab; id++) {
-        if (key_of(logits[id], id) > cutoff)
+        if (key_of(logits[id], id) > last)
             continue;
-        uint64_t w = weight(max, logits[id], rate);
-        if (target < w)
+        if (target < weights[id])
             return id;
-        target -= w;
+        target -= weights[id];
     }
     return best;   /* not reached: target < total */
 }
