@@ -21,7 +21,7 @@ SOURCES_MAX = 64
 OPTIONS_MAX = 64
 TEXT_CHARS_MAX = 255  # of a name or a value in the provenance
 
-_KEYS = {"chat_template", "config", "engine", "exponents", "format", "provenance", "tensors", "tokenizer"}
+_KEYS = {"chat_template", "config", "data_root", "engine", "exponents", "format", "provenance", "tensors", "tokenizer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Directory:
     tokenizer: bytes  # a serialised sentencepiece ModelProto
     chat_template: str | None  # None: the model has none
     provenance: Mapping[str, Any]  # {"converter": text, "options": {...}, "sources": {base name: SHA-256}}
+    data_root: bytes  # 32 bytes: Merkle root of the data section, `inference.modelroot`
 
     def __post_init__(self) -> None:
         if self.exponents.keys() != matrix_shapes(self.config).keys():
@@ -46,6 +47,8 @@ class Directory:
         if template is not None and (type(template) is not str or len(template) > TEMPLATE_CHARS_MAX):
             raise _schema(f"chat_template must be null or a text of at most {TEMPLATE_CHARS_MAX} characters")
         _check_provenance(self.provenance)
+        if type(self.data_root) is not bytes or len(self.data_root) != 32:
+            raise _schema("data_root must be 32 bytes")
 
     def encode(self) -> bytes:
         return cbor.encode(
@@ -58,6 +61,7 @@ class Directory:
                 "tokenizer": self.tokenizer,
                 "chat_template": self.chat_template,
                 "provenance": dict(self.provenance),
+                "data_root": self.data_root,
             }
         )
 
@@ -77,7 +81,8 @@ class Directory:
                 raise _schema(f"{key} must be a map")
         config = _parse_config(found["config"])
         _check_tensors(found["tensors"], tensor_specs(config))
-        return cls(config, found["exponents"], found["tokenizer"], found["chat_template"], found["provenance"])
+        taken = ("exponents", "tokenizer", "chat_template", "provenance", "data_root")
+        return cls(config, **{key: found[key] for key in taken})
 
 
 def _parse_config(found: dict[str, Any]) -> ModelConfig:

@@ -4,12 +4,14 @@
     8      u32       version, 1
     12     u32       reserved, 0
     16     u64       length of the directory in bytes
-    24     ...       directory, then zeros to a multiple of 4096
+    24     ...       directory
+    ...    32 bytes  SHA-256 of all bytes before, then zeros to a multiple of 4096
     ...    ...       data section: tensors at multiples of 64, zeros between them, nothing after the last
 
 Integers are little endian. A file that breaks a rule raises ModelFileError and takes no memory first.
 """
 
+import hashlib
 import mmap
 import os
 import stat
@@ -26,15 +28,23 @@ from inference import verified
 from inference.directory import TOKENIZER_BYTES_MAX, Directory
 from inference.errors import ModelFileError
 from inference.layout import DTYPES, TensorSpec, round_up, tensor_specs
-from inference.modelroot import model_root
+from inference.modelroot import file_roots
 
 MAGIC = b"\x89RAIL\r\n\x1a"  # a text-mode transfer or a 7-bit channel would damage it visibly
 VERSION = 1
 HEADER = struct.Struct("<8sIIQ")
+DIGEST_BYTES = 32
 DATA_ALIGNMENT = 4096
 DIRECTORY_BYTES_MAX = TOKENIZER_BYTES_MAX + (4 << 20)
 
 Tensors = Mapping[str, NDArray[Any]]
+
+
+def frame(directory: bytes) -> bytes:
+    """All bytes before the data section of a file with this encoded directory."""
+    front = HEADER.pack(MAGIC, VERSION, 0, len(directory)) + directory
+    front += hashlib.sha256(front).digest()
+    return front + bytes(-len(front) % DATA_ALIGNMENT)
 
 
 class ModelFile:
@@ -61,10 +71,10 @@ class ModelFile:
     ) -> "ModelFile":
         """Open and check a file. Raises ModelFileError.
 
-        With `verify`, the model root is computed and the weights are checked, unless this very file was checked
-        before (`inference.verified`; `use_cache=False` checks again). Without, only the header and the directory
-        are checked, `root` cannot be read, and `expected_root` is refused. A root other than `expected_root` is
-        ModelFileError (`root_mismatch`).
+        With `verify`, the model root is computed and the tensors are checked, first of all against the directory's
+        data root (`data_damaged`), unless this very file was checked before (`inference.verified`;
+        `use_cache=False` checks again). Without, only the header and the directory are checked, `root` cannot be
+        read, and `expected_root` is refused. A root other than `expected_root` is ModelFileError (`root_mismatch`).
         """
         if expected_root is not None and not verify:
             raise ModelFileError("not_verified", f"{path}: expected_root needs verify=True")
@@ -83,14 +93,16 @@ class ModelFile:
         if verify:
             root = verified.lookup(status) if use_cache else None
             if root is None:
-                root = model_root(memoryview(mapped), data_start)
+                root, data_root = file_roots(memoryview(mapped), data_start)
+                if data_root != directory.data_root:
+                    raise _damaged("data_damaged", path, "the tensors do not have the hash that the directory states")
                 _check_data(mapped, data_start, specs, tensors, path)
                 verified.remember(path, status, root)
             if expected_root not in (None, root):
                 raise ModelFileError(
                     "root_mismatch",
                     f"{path}: model root is {root.hex()}, expected {expected_root.hex() if expected_root else ''}; "
-                    "this is another model, or a damaged copy",
+                    "this is another model, sound in itself",
                 )
         return cls(path, directory, tensors, len(mapped), root)
 
@@ -144,13 +156,20 @@ def _parse_front(mapped: mmap.mmap, path: Path) -> tuple[Directory, int]:
         raise ModelFileError(
             "directory_length", f"{path}: directory of {length} bytes, must be 1 to {DIRECTORY_BYTES_MAX}"
         )
-    end = HEADER.size + length
+    directory_end = HEADER.size + length
+    end = directory_end + DIGEST_BYTES
     data_start = round_up(end, DATA_ALIGNMENT)
     if data_start > len(mapped):
         raise ModelFileError("directory_truncated", f"{path}: {len(mapped)} bytes end inside the directory")
+    if hashlib.sha256(memoryview(mapped)[:directory_end]).digest() != mapped[directory_end:end]:
+        raise _damaged("directory_damaged", path, "the directory does not have the hash that follows it")
     if any(mapped[end:data_start]):
         raise ModelFileError("padding", f"{path}: bytes between directory and data are not zero")
-    return Directory.decode(mapped[HEADER.size : end]), data_start
+    return Directory.decode(mapped[HEADER.size : directory_end]), data_start
+
+
+def _damaged(code: str, path: Path, what: str) -> ModelFileError:
+    return ModelFileError(code, f"{path}: {what}; the file is damaged, download it or convert it again")
 
 
 def _view(mapped: mmap.mmap, data_start: int, spec: TensorSpec) -> NDArray[Any]:

@@ -13,7 +13,8 @@ from inference.config import ModelConfig
 from inference.directory import Directory
 from inference.errors import ModelFileError
 from inference.layout import DTYPES, TensorSpec, tensor_specs
-from inference.modelfile import DATA_ALIGNMENT, DIRECTORY_BYTES_MAX, HEADER, MAGIC, VERSION, ModelFile, Tensors
+from inference.modelfile import DIRECTORY_BYTES_MAX, ModelFile, Tensors, frame
+from inference.modelroot import data_root
 
 
 class IntegerModel(Protocol):
@@ -36,20 +37,19 @@ def write_model(
     refuse, and for a disk that does not take it (`unwritable`).
     """
     path = Path(path)
-    directory = Directory(quantised.config, quantised.exponents, tokenizer, chat_template, provenance)
-    specs = tensor_specs(directory.config)
+    specs = tensor_specs(quantised.config)
+    hashed = data_root(_stored_bytes(quantised.tensors, spec) for spec in specs)
+    directory = Directory(quantised.config, quantised.exponents, tokenizer, chat_template, provenance, hashed)
     encoded = directory.encode()
     if len(encoded) > DIRECTORY_BYTES_MAX:
         raise ModelFileError("directory_length", f"{path}: a directory of {len(encoded)} bytes is too long")
-    front = HEADER.pack(MAGIC, VERSION, 0, len(encoded)) + encoded
-    front += bytes(-len(front) % DATA_ALIGNMENT)
     try:
         handle, temporary = tempfile.mkstemp(prefix=path.name + ".", suffix=".partial", dir=path.parent)
     except OSError as error:
         raise ModelFileError("unwritable", f"{path}: cannot be written: {error.strerror}") from error
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(front)
+            file.write(frame(encoded))
             for spec in specs:
                 file.write(_stored_bytes(quantised.tensors, spec))
             file.flush()

@@ -17,6 +17,7 @@ from ledger.keys import SigningKey
 from ledger.statement import GenerationStatement, open_statement, sign_statement
 from tests.cli.conftest import Finished, Machine, Rail
 from tests.cli.live_service import LiveService, live_service
+from tests.inference.tiny_model import write_tiny
 
 Audit = Callable[..., Finished]
 
@@ -153,12 +154,15 @@ def test_an_entry_that_nobody_signed_is_a_finding_each_time(audit: Audit, live: 
                 ]
 
 
+@pytest.mark.parametrize("kind", ["damaged", "sound"])
 def test_another_model_file_under_the_registered_root_is_refused(
-    audit: Audit, live: LiveService, tmp_path: Path
+    audit: Audit, live: LiveService, tmp_path: Path, kind: str
 ) -> None:
     root = live.services.engine.model.root.hex()
     path = f"/models/{root}.rail"
-    with live.lying(path, flipped(-100)):
+    write_tiny(tmp_path / "other.rail")
+    other = (tmp_path / "other.rail").read_bytes()
+    with live.lying(path, flipped(-100) if kind == "damaged" else lambda _: other):
         done = audit("--sample", "2")
     assert (done.code, done.json["verdict"]) == (3, "proof_failed")
     assert {finding["code"] for finding in done.json["findings"]} == {"model_root"}

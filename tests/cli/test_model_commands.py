@@ -25,14 +25,17 @@ def test_verify_compares_the_root(rail: Rail, here: Rail, machine: Machine) -> N
     assert here("model", "verify", machine.model, "--root", "12", "--json").error == "bad_root"
 
 
-def test_a_flipped_bit_anywhere_is_refused_against_the_root(here: Rail, machine: Machine, tmp_path: Path) -> None:
+def test_a_flipped_bit_anywhere_is_refused_with_or_without_a_root(here: Rail, machine: Machine, tmp_path: Path) -> None:
     data = machine.model.read_bytes()
     root = here("model", "show", machine.model, "--json").json["root"]
     altered = tmp_path / "altered.rail"
-    for place in (0, 9, 16, 200, len(data) // 2, len(data) - 1):
+    for place in (0, 9, 16, 200, 5000, len(data) // 2, len(data) - 1):
         altered.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        done = here("model", "verify", altered, "--root", root, "--json")
-        assert (done.code, done.json["verdict"]) == (3, "proof_failed"), place
+        for against in ((), ("--root", root)):
+            done = here("model", "verify", altered, *against, "--json")
+            assert (done.code, done.json["verdict"]) == (3, "proof_failed"), place
+        shown = here("model", "show", altered, "--json")
+        assert (shown.code, shown.error) == (2, done.error)
 
 
 @pytest.mark.parametrize("name", ["missing.rail", "empty.rail", "text.rail", "."])

@@ -12,6 +12,7 @@ import pytest
 
 import native
 from inference.engine import Engine
+from inference.errors import ModelFileError
 from inference.modelfile import ModelFile
 from inference.models import default_model_path
 from inference.reference import ReferenceEngine
@@ -48,6 +49,16 @@ def vectors() -> dict:
 def test_the_vectors_are_of_the_shipped_model(model, vectors):
     assert model.root.hex() == vectors["model_root"]
     assert len(vectors["runs"]) == len(RUNS)
+
+
+def test_a_flipped_byte_anywhere_is_refused(tmp_path):
+    """Places all over the file, in each of its chunks."""
+    path = tmp_path / "flipped.rail"
+    intact = default_model_path().read_bytes()
+    for place in range(0, len(intact), len(intact) // 97):
+        path.write_bytes(intact[:place] + bytes([intact[place] ^ 0x10]) + intact[place + 1 :])
+        with pytest.raises(ModelFileError):
+            ModelFile.open(path, use_cache=False)
 
 
 @pytest.mark.parametrize("kernels", native.backends())

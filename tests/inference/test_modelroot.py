@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from inference.modelroot import CHUNK_BYTES, leaf_hash, model_root, tree_root
+from inference.modelroot import CHUNK_BYTES, data_root, file_roots, leaf_hash, tree_root
 
 
 def recursive_root(leaves: list[bytes]) -> bytes:
@@ -29,5 +29,8 @@ def test_leaf_hash_is_prefixed() -> None:
 def test_front_is_one_leaf_and_data_is_cut_into_chunks(size: int) -> None:
     front, data = b"front" * 1000, hashlib.shake_128(b"data").digest(size)
     chunks = [data[start : start + CHUNK_BYTES] for start in range(0, size, CHUNK_BYTES)]
-    expected = recursive_root([leaf_hash(part) for part in [front, *chunks]])
-    assert model_root(memoryview(front + data), len(front)) == expected
+    leaves = [leaf_hash(part) for part in [front, *chunks]]
+    expected = recursive_root(leaves), recursive_root(leaves[1:])
+    assert file_roots(memoryview(front + data), len(front)) == expected
+    for parts in ([data], [data[:7], b"", data[7:]], [data[:-1], data[-1:]]):
+        assert data_root(parts) == expected[1]

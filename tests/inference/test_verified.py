@@ -8,6 +8,7 @@ import pytest
 from tiny_model import ROOT, write_tiny
 
 from inference import modelfile, verified
+from inference.errors import ModelFileError
 from inference.modelfile import ModelFile
 
 
@@ -23,8 +24,8 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def count_roots(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counted: list[int] = []
-    real = modelfile.model_root
-    monkeypatch.setattr(modelfile, "model_root", lambda *args: counted.append(1) or real(*args))
+    real = modelfile.file_roots
+    monkeypatch.setattr(modelfile, "file_roots", lambda *args: counted.append(1) or real(*args))
     return counted
 
 
@@ -47,7 +48,20 @@ def test_change_that_restores_the_modification_time_is_noticed(settled: Path) ->
         file.seek(-64, os.SEEK_END)
         file.write(bytes([byte[0] ^ 1]))
     os.utime(settled, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert ModelFile.open(settled).root != ROOT
+    with pytest.raises(ModelFileError) as caught:
+        ModelFile.open(settled)
+    assert caught.value.code == "data_damaged"
+
+
+def test_damaged_file_is_refused_each_time_and_never_remembered(settled: Path) -> None:
+    data = bytearray(settled.read_bytes())
+    data[-64] ^= 1
+    settled.write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(ModelFileError) as caught:
+            ModelFile.open(settled)
+        assert caught.value.code == "data_damaged"
+    assert verified.lookup(os.stat(settled)) is None
 
 
 def test_file_that_has_just_changed_is_not_remembered(tmp_path: Path) -> None:
