@@ -1,5 +1,4 @@
 #include "fixedpoint.h"
-#include "tables.h"
 
 struct scale scale_ratio(uint64_t numerator, uint64_t denominator)
 {
@@ -28,15 +27,6 @@ uint64_t isqrt(uint64_t v)
         }
     }
     return root;
-}
-
-int32_t exp2_neg_q30(uint32_t x_q16)
-{
-    if (x_q16 >= 31u << 16)
-        return 0;
-    int index = (x_q16 >> 8) & 255, fraction = x_q16 & 255;
-    int32_t high = EXP2_Q30[index], step = high - EXP2_Q30[index + 1];   /* step < 2^22 */
-    return (high - ((step * fraction) >> 8)) >> (x_q16 >> 16);
 }
 
 static int32_t sine_q30(uint64_t turns)
