@@ -19,6 +19,7 @@ from ledger.keys import SigningKey, operator_id
 from ledger.log import Log
 from ledger.statement import ModelStatement, OperatorStatement
 from web.errors import SettingsError
+from web.files import replace_file
 from web.generation import GenerationService
 from web.lock import FileLock
 from web.replay import ReplayService
@@ -56,31 +57,33 @@ def build_services(settings: Settings) -> Services:
 
     First run: the home folder (0700), both keys (0600), the log, the operator's registration. Every run: the
     model's registration if the log has none, and the index caught up with the log. Raises SettingsError,
-    ModelFileError or LedgerError; what was made before stays and the next run goes on from there.
+    ModelFileError, KernelError or LedgerError; what was made before stays and the next run goes on from there. A model
+    that cannot be loaded fails before anything is made.
     """
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with FileLock(settings.home / "start.lock").hold(), ExitStack() as opened:
-        log_key = _log_key(settings)
-        operator_key = _key(settings.operator_key, lambda: SigningKey.generate(f"{log_key.name}/operator"))
+    with ExitStack() as opened:
         model = ModelFile.open(settings.model)
         opened.callback(model.close)
         engine = Engine(model, threads=settings.threads, kernels=settings.kernels)
-        log = _log(settings, log_key)
-        opened.callback(log.close)
-        signer = Signer(log, operator_key, FileLock(settings.home / "operator.lock"))
-        _register(settings, signer, model)
-        index = ContentIndex(log.engine, settings.max_text_bytes)
-        index.catch_up(log)
-        services = Services(
-            settings=settings,
-            engine=engine,
-            log=log,
-            index=index,
-            operator_key=operator_key,
-            signer=signer,
-            generation=GenerationService(engine, log, index, signer, settings.max_generations),
-            replay=ReplayService(engine, log),
-        )
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(settings.home / "start.lock").hold():
+            log_key = _log_key(settings)
+            operator_key = _key(settings.operator_key, lambda: SigningKey.generate(f"{log_key.name}/operator"))
+            log = _log(settings, log_key)
+            opened.callback(log.close)
+            signer = Signer(log, operator_key, FileLock(settings.home / "operator.lock"))
+            _register(settings, signer, model)
+            index = ContentIndex(log.engine, settings.max_text_bytes)
+            index.catch_up(log)
+            services = Services(
+                settings=settings,
+                engine=engine,
+                log=log,
+                index=index,
+                operator_key=operator_key,
+                signer=signer,
+                generation=GenerationService(engine, log, index, signer, settings.max_generations),
+                replay=ReplayService(engine, log),
+            )
         opened.pop_all()
     return services
 
@@ -131,7 +134,7 @@ def _log(settings: Settings, key: SigningKey) -> Log:
         if error.code != "log_exists":
             raise
         log = Log.open(settings.database, key)
-    made.write_text(f"{key.name}\n", encoding="utf-8")
+    replace_file(made, f"{key.name}\n".encode())
     return log
 
 

@@ -1,6 +1,7 @@
 """`rail generate`: streams, logs, writes the receipt; refuses what it cannot run."""
 
 import json
+import os
 import signal
 import stat
 from pathlib import Path
@@ -91,6 +92,25 @@ def test_a_prompt_longer_than_the_context_is_refused(here: Rail, tmp_path: Path)
 def test_a_prompt_that_is_not_text_is_refused(here: Rail, tmp_path: Path) -> None:
     done = here("generate", "-", "--home", tmp_path / "h", "--json", stdin=b"once \xff upon")
     assert (done.code, done.error) == (2, "invalid_utf8")
+
+
+def test_a_prompt_argument_that_is_not_utf_8_is_refused(rail: Rail, tmp_path: Path) -> None:
+    done = rail("generate", os.fsdecode(b"\xff\xfe"), "--home", tmp_path / "h", "--json")
+    assert (done.code, done.error) == (2, "invalid_utf8")
+    assert "the prompt is not UTF-8" in done.err
+    assert not (tmp_path / "h").exists()
+
+
+def test_a_receipt_that_cannot_be_written_does_not_hide_that_the_run_is_logged(here: Rail, tmp_path: Path) -> None:
+    home = tmp_path / "h"
+    home.mkdir()
+    (home / "receipts").write_text("in the way", encoding="utf-8")
+    done = here("generate", "the", "--max-tokens", "4", "--home", home, "--json")
+    assert (done.code, done.error) == (2, "receipt_not_written")
+    answer = done.json
+    assert (answer["record_id"], answer["receipt"], answer["verdict"]) == (2, None, "unchecked")
+    assert f"logged as record 2, leaf hash {answer['leaf_hash']}, but the receipt could not be written" in done.err
+    assert here("log", "info", "--home", home, "--json").json["size"] == 3
 
 
 def test_a_truncated_model_is_refused_and_nothing_is_logged(rail: Rail, story: Story, tmp_path: Path) -> None:

@@ -102,11 +102,18 @@ def test_erasure_removes_the_text_and_leaves_the_proofs(here: Rail, tmp_path: Pa
     answer = here("generate", PROMPT, *SAMPLING, "--home", home, "--json").json
     (tmp_path / "text").write_text(answer["text"], encoding="utf-8")
     assert here("verify", tmp_path / "text", "--home", home, "--json").json["verdict"] == "exact"
+    receipt = Path(answer["receipt"])
+    kept = receipt.rename(tmp_path / "kept.json")
+    others = [receipt, receipt.with_name("21-x.json"), receipt.with_name("2-x.txt")]
+    for path in others:
+        path.write_bytes(kept.read_bytes())
     done = here("log", "erase", str(answer["record_id"]), "--home", home, "--json")
     assert done.code == 0, done.err
+    assert done.json["receipts_removed"] == [str(receipt)]
+    assert [path.exists() for path in others] == [False, True, True]
     assert done.json["erasure_record_id"] == answer["record_id"] + 1
     assert here("verify", tmp_path / "text", "--home", home, "--json").json["verdict"] == "none"
-    assert here("verify", answer["receipt"], "--home", home).code == 0
+    assert here("verify", kept, "--home", home).code == 0
     assert here("log", "fsck", "--home", home).out.startswith("✓ sound: 4 entries, 0 contents")
     again = here("log", "erase", str(answer["record_id"]), "--home", home, "--json")
     assert (again.code, again.error) == (2, "no_content")
@@ -118,3 +125,5 @@ def test_an_entry_that_does_not_exist_cannot_be_erased(here: Rail, story: Story)
     done = here("log", "erase", "99", "--home", story.home, "--json")
     assert done.code == 2
     assert done.error
+    named = here("log", "erase", "x", "--home", story.home, "--json")
+    assert (named.code, named.error) == (2, "invalid_record_id")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from inference.errors import ModelFileError
 from inference.modelwriter import write_model
 from ledger.errors import LedgerError
 from tests.inference.tiny_model import PROVENANCE, tiny_model, tiny_vocabulary
@@ -25,7 +26,7 @@ def test_first_run_makes_home_keys_log_and_registrations(tmp_path: Path, tiny_mo
     assert services.log.origin.startswith("rail.local/")
     assert mode(settings.home) == 0o700
     assert mode(settings.log_key) == mode(settings.operator_key) == 0o600
-    assert mode(settings.home / "rail.db") == 0o600
+    assert mode(settings.home / "rail.db") == mode(settings.home / "log.made") == 0o600
     assert [entry.type for entry in services.log.entries(0, 10)] == ["operator", "model"]
     assert services.log.operator(services.operator) is not None
     origin = services.log.origin
@@ -34,6 +35,14 @@ def test_first_run_makes_home_keys_log_and_registrations(tmp_path: Path, tiny_mo
     again = build_services(settings)
     assert (again.log.origin, again.log.size()) == (origin, 2)
     again.close()
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_home(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.rail"
+    bad.write_bytes(b"no model")
+    with pytest.raises(ModelFileError):
+        build_services(settings_in(tmp_path / "home", bad))
+    assert not (tmp_path / "home").exists()
 
 
 def test_another_model_is_registered_when_it_is_loaded(tmp_path: Path, tiny_model_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`rail generate`: a logged completion, streamed, with its receipt."""
 
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -7,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from web.cli.inputs import read_text
+from ledger.errors import LedgerError
+from web.cli.inputs import decode, read_text
 from web.cli.options import engine_options, home_option, json_option, option, settings_from
-from web.cli.output import Exit, emit_json, fact, verdict_line
+from web.cli.output import CommandError, Exit, emit_json, fact, verdict_line
 
 if TYPE_CHECKING:
     from web.generation import LoggedRun
@@ -72,11 +74,17 @@ def generate(
         stop=stop,
     )
     settings = settings_from(home=home, model=model, threads=threads, kernels=kernels, visibility=visibility)
-    text = read_text(sys.stdin.buffer, "standard input", settings.max_prompt_bytes) if prompt == "-" else prompt
+    if prompt == "-":
+        text = read_text(sys.stdin.buffer, "standard input", settings.max_prompt_bytes)
+    else:
+        text = decode(os.fsencode(prompt), "the prompt")
     services = build_services(settings)
     try:
         run = stream_run(services, text, params, settings.visibility, quiet=as_json)
-        receipt = save_receipt(services, run)
+        try:
+            receipt = save_receipt(services, run)
+        except (OSError, LedgerError) as error:
+            raise _without_receipt(run, error) from error
         if as_json:
             emit_json(_run_json(run, receipt))
         else:
@@ -86,7 +94,22 @@ def generate(
     return Exit.OK
 
 
-def _run_json(run: "LoggedRun", receipt: Path) -> dict[str, object]:
+def _without_receipt(run: "LoggedRun", error: Exception) -> CommandError:
+    """The run is in the log for good; only its receipt is missing, and the log can give it again."""
+    from web.present import receipt_url
+
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    url = receipt_url(run.entry.index, None if run.visibility == "public" else run.receipt_key)
+    return CommandError(
+        "receipt_not_written",
+        f"logged as record {run.entry.index}, leaf hash {run.entry.leaf_hash.hex()}, but the receipt could not be "
+        f"written: {reason}",
+        f"`rail serve` on the same --home gives it at {url}",
+        fields=_run_json(run, None),
+    )
+
+
+def _run_json(run: "LoggedRun", receipt: Path | None) -> dict[str, object]:
     transcript = run.transcript
     return {
         "verdict": "ok",
@@ -100,7 +123,7 @@ def _run_json(run: "LoggedRun", receipt: Path) -> dict[str, object]:
         "model_root": transcript.model_root.hex(),
         "engine": transcript.engine,
         "visibility": run.visibility,
-        "receipt": str(receipt),
+        "receipt": str(receipt) if receipt is not None else None,
     }
 
 

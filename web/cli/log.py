@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from web.cli.options import home_option, json_option, option, settings_from
-from web.cli.output import Exit, emit_json, fact, printable, progress, say, verdict_line
+from web.cli.output import CommandError, Exit, emit_json, fact, printable, progress, say, verdict_line
 
 SHOWN_FAULTS = 20
+INDEX_DIGITS_MAX = 18
 
 
 @click.group()
@@ -98,27 +99,62 @@ def export(folder: str, home: str | None, as_json: bool) -> int:
 
 
 @log.command()
-@click.argument("record", metavar="RECORD", type=click.IntRange(0))
+@click.argument("record", metavar="RECORD")
 @option("--reason", default="requested", show_default=True, help="Short code that goes into the log, e.g. requested.")
 @home_option
 @json_option
-def erase(record: int, reason: str, home: str | None, as_json: bool) -> int:
+def erase(record: str, reason: str, home: str | None, as_json: bool) -> int:
     """Erase the content of RECORD: text, token ids and salts, from the store and the index. There is no way back.
 
     The entry stays, and every proof of it holds; without the salts it says nothing about the text. A signed erasure
-    statement is appended to the log. Receipts that others hold keep what they have.
+    statement is appended to the log. Its receipts in HOME/receipts, which hold the text too, are removed; receipts
+    that others hold keep what they have.
     """
     from ledger.keys import SigningKey
     from web.cli.local import open_local
 
+    index = _record_index(record)
     settings = settings_from(home=home)
     with open_local(settings) as local:
-        local.log.entry(record)
+        local.log.entry(index)
     with open_local(settings, SigningKey.load(settings.log_key)) as local:
-        erasure = local.log.erase(record, reason, SigningKey.load(settings.operator_key))
-        local.index.remove(record)
+        erasure = local.log.erase(index, reason, SigningKey.load(settings.operator_key))
+        local.index.remove(index)
+    removed, left = _remove_receipts(settings.home / "receipts", index)
+    fields = {"record_id": index, "erasure_record_id": erasure.index, "reason": reason, "receipts_removed": removed}
+    if left:
+        raise CommandError(
+            "receipts_left",
+            f"the content of record {index} is erased (entry {erasure.index}), but receipts that hold it could not be "
+            f"removed: {', '.join(left)}",
+            "remove these files yourself",
+            fields=fields,
+        )
     if as_json:
-        emit_json({"verdict": "erased", "record_id": record, "erasure_record_id": erasure.index, "reason": reason})
+        emit_json({"verdict": "erased", **fields})
     else:
-        verdict_line("erased", f"the content of record {record}; entry {erasure.index} says so", Exit.OK)
+        verdict_line("erased", f"the content of record {index}; entry {erasure.index} says so", Exit.OK)
+        for path in removed:
+            fact("removed", path)
     return Exit.OK
+
+
+def _record_index(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= INDEX_DIGITS_MAX):
+        raise CommandError(
+            "invalid_record_id", f"{text!r} is not the number of a record", "`rail verify` and `rail generate` name it"
+        )
+    return int(text)
+
+
+def _remove_receipts(folder: Path, index: int) -> tuple[list[str], list[str]]:
+    """Remove the files INDEX-*.json of a folder: the paths of those that are gone, and why others are still there."""
+    removed: list[str] = []
+    left: list[str] = []
+    for path in sorted(folder.glob(f"{index}-*.json")):
+        try:
+            path.unlink()
+            removed.append(str(path))
+        except OSError as error:
+            left.append(f"{path}: {error.strerror}")
+    return removed, left

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -30,13 +30,21 @@ class Exit(IntEnum):
 
 
 class CommandError(Exception):
-    """A command that ends early. `code` is for programs, `hint` says what to do next."""
+    """A command that ends early. `code` is for programs, `hint` says what to do next, `fields` what was done before."""
 
-    def __init__(self, code: str, message: str, hint: str = "", exit_code: Exit = Exit.UNCHECKED) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        exit_code: Exit = Exit.UNCHECKED,
+        fields: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.hint = hint
         self.exit_code = exit_code
+        self.fields = dict(fields or {})
 
 
 def say(line: str = "", **style: Any) -> None:
@@ -70,7 +78,7 @@ def report_error(error: CommandError, as_json: bool) -> None:
     if as_json:
         verdict = "proof_failed" if error.exit_code is Exit.PROOF_FAILED else "unchecked"
         detail = {"code": error.code, "message": str(error), "hint": error.hint or None}
-        emit_json({"verdict": verdict, "error": detail})
+        emit_json({**error.fields, "verdict": verdict, "error": detail})
 
 
 def printable(text: str, keep: str = "") -> str:
