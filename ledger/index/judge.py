@@ -44,8 +44,8 @@ def too_short(pasted: Text) -> Verdict | None:
         return unchecked(text, "invisible", reason)
     if pasted.units.totals[-1] < RUN_WEIGHT_MIN:
         reason = (
-            f"the text has {words} word{'' if words == 1 else 's'}; fewer than {least} (or {characters} Chinese or Japanese characters) occur "
-            "by chance, so they show nothing; paste more of it"
+            f"the text has {words} word{'' if words == 1 else 's'}; fewer than {least} (or {characters} Chinese or "
+            "Japanese characters) occur by chance, so they show nothing; paste more of it"
         )
         return unchecked(text, "too_short", reason)
     return None
