@@ -5,6 +5,7 @@ from flask import Response, jsonify
 
 from inference.config import ENGINE
 from web.current import current_services
+from web.errors import RequestError
 from web.metrics import CONTENT_TYPE, current_metrics
 from web.present import model_name, operator_json
 from web.schemas import Discovery, Health, Ready
@@ -53,8 +54,16 @@ def health() -> Response:
 @blueprint.get("/ready")
 @blueprint.output(Ready)
 def ready() -> Response:
-    """Say that the database answers and the model is loaded; 503 while the database does not."""
+    """Say that the database answers, the model is loaded and the log takes entries.
+
+    503 while the database does not answer, and after an append that the store failed until one succeeds again.
+    """
     services = current_services()
+    failure = services.signer.appender.failure
+    if failure is not None:
+        raise RequestError(
+            "append_failed", f"the last append to the log failed ({failure}) and none has succeeded since", 503
+        )
     return jsonify({"status": "ready", "log_size": services.log.size(), "model": services.engine.model.root.hex()})
 
 

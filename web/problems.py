@@ -79,8 +79,17 @@ def problem_of(error: Exception) -> Problem:
     return Problem(500, "internal_error", "something went wrong here; the operator's log has the details")
 
 
+def _too_large() -> str:
+    """What a 413 says: the limit that `request.bound_bodies` set for this endpoint."""
+    limit = request.max_content_length if request else None
+    known = f"more than the {limit} bytes that this endpoint takes" if limit is not None else "too large"
+    return f"the body is {known}; send a shorter text, or split it over several requests"
+
+
 def _plain(status: int, message: str) -> Problem:
     phrase = HTTPStatus(status).phrase
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        message = _too_large()
     return Problem(status, _HTTP_CODES.get(status, phrase.lower().replace(" ", "_")), message or phrase)
 
 
@@ -164,6 +173,11 @@ def _headers_of(error: Exception) -> list[tuple[str, str]]:
 
 
 def log_failure(error: Exception) -> None:
-    """Log where an unforeseen error came from: its type and stack, never its message."""
+    """Log an error by its code if a retry may help, else where it came from: type and stack, never its message."""
+    problem = problem_of(error)
+    endpoint = request.endpoint if request else None
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        _log.warning("unavailable code=%s error=%s endpoint=%s", problem.code, type(error).__name__, endpoint)
+        return
     stack = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("%s in %s\n%s", type(error).__name__, request.endpoint if request else "a task", stack)
+    _log.error("%s in %s\n%s", type(error).__name__, endpoint or "a task", stack)

@@ -95,10 +95,16 @@ def _bound_structure(body: bytes) -> None:
     """Refuse, before any object is made, a body whose brackets nest too deep or that has too many parts."""
     structure = _STRING.sub(b'""', body)
     if len(structure) > STRUCTURE_CHARS_MAX:
-        raise RequestError("json_too_large", f"the body has over {STRUCTURE_CHARS_MAX} characters outside strings", 413)
+        raise RequestError(
+            "json_too_large",
+            f"the body has over {STRUCTURE_CHARS_MAX} bytes outside strings; send fewer numbers at once",
+            413,
+        )
     brackets = structure.translate(None, _NOT_BRACKETS)
     if len(brackets) > BRACKETS_MAX:
-        raise RequestError("json_too_large", f"the body has over {BRACKETS_MAX} brackets", 413)
+        raise RequestError(
+            "json_too_large", f"the body has over {BRACKETS_MAX} brackets; send fewer parts at once", 413
+        )
     depth = 0
     for bracket in brackets:
         depth += 1 if bracket in b"[{" else -1

@@ -18,6 +18,7 @@ from ledger.index import ContentIndex
 from ledger.keys import SigningKey, operator_id
 from ledger.log import Log
 from ledger.statement import ModelStatement, OperatorStatement
+from web.appender import Appender
 from web.errors import SettingsError
 from web.files import replace_file
 from web.generation import GenerationService
@@ -70,7 +71,7 @@ def build_services(settings: Settings) -> Services:
             operator_key = _key(settings.operator_key, lambda: SigningKey.generate(f"{log_key.name}/operator"))
             log = _log(settings, log_key)
             opened.callback(log.close)
-            signer = Signer(log, operator_key, FileLock(settings.home / "operator.lock"))
+            signer = Signer(Appender(log), operator_key, FileLock(settings.home / "operator.lock"))
             _register(settings, signer, model)
             index = ContentIndex(log.engine, settings.max_text_bytes)
             index.catch_up(log)

@@ -4,16 +4,18 @@ from collections.abc import Callable
 
 from ledger.content import Content
 from ledger.keys import SigningKey, operator_id
-from ledger.log import Entry, Log
+from ledger.log import Entry
 from ledger.statement import Payload, sign_statement
+from web.appender import Appender
 from web.lock import FileLock
 
 
 class Signer:
     """The only user of the operator's key. Safe to share between threads."""
 
-    def __init__(self, log: Log, key: SigningKey, lock: FileLock) -> None:
-        self.log = log
+    def __init__(self, appender: Appender, key: SigningKey, lock: FileLock) -> None:
+        self.appender = appender
+        self.log = appender.log
         self.key = key
         self.operator = operator_id(key.public)
         self._lock = lock
@@ -26,4 +28,4 @@ class Signer:
         """
         with self._lock.hold():
             payload = make(self.log.next_counter(self.operator))
-            return self.log.submit(sign_statement(payload, self.key), content)
+            return self.appender.submit(sign_statement(payload, self.key), content)

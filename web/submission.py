@@ -23,7 +23,7 @@ def submit(services: Services, statement: bytes, content: Content | None) -> Ent
     """
     if content is not None:
         _check_claims(services, statement, content)
-    entry = services.log.submit(statement, content)
+    entry = services.signer.appender.submit(statement, content)
     if content is not None:
         keep_up(services.index, services.log)
     payload = open_statement(statement).payload

@@ -1,11 +1,13 @@
 """Discovery, health, metrics, headers, and errors of paths and methods that do not exist."""
 
 import logging
+from typing import NoReturn
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
+from inference.sampling import SamplingParams
 from ledger.errors import StoreError
 from tests.web.shapes import assert_error, body_of
 from web import create_app
@@ -95,16 +97,35 @@ def test_unforeseen_error_is_500_without_a_word_about_it(services: Services, cap
     assert prompt not in caplog.text
 
 
-def test_store_that_may_recover_is_503_with_retry_after(services: Services) -> None:
+def test_store_that_may_recover_is_503_with_retry_after(services: Services, caplog: pytest.LogCaptureFixture) -> None:
     app: APIFlask = create_app(services)
 
     @app.get("/api/full")
     def full() -> str:
         raise StoreError("disk_full", "no space left for the database", retryable=True)
 
-    response = app.test_client().get("/api/full")
+    with caplog.at_level(logging.WARNING):
+        response = app.test_client().get("/api/full")
     assert_error(response, 503, "disk_full")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == "unavailable code=disk_full error=StoreError endpoint=full"
     assert int(response.headers["Retry-After"]) > 0
+
+
+def test_not_ready_after_a_failed_append_until_one_succeeds(
+    client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise StoreError("disk_full", "no space left for the database", retryable=True)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(services.log, "submit", full)
+        with pytest.raises(StoreError):
+            services.generation.run("the", SamplingParams(max_tokens=2))
+        assert "disk_full" in assert_error(client.get("/ready"), 503, "append_failed")
+    assert_error(client.get("/ready"), 503, "append_failed")
+    services.generation.run("the", SamplingParams(max_tokens=2))
+    assert body_of(client.get("/ready"), Ready).status == "ready"
 
 
 def test_browser_gets_a_page_and_a_program_a_problem(client: FlaskClient) -> None:

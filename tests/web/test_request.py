@@ -1,5 +1,6 @@
 """Request bodies: strict JSON, bounded before it is parsed; on every route that takes one."""
 
+import re
 from decimal import Decimal
 from io import BytesIO
 
@@ -54,7 +55,8 @@ def test_oversized_body_is_413_before_it_is_read(client: FlaskClient, path: str)
 
     length = {"CONTENT_LENGTH": str(1 << 40), "wsgi.input": Unreadable()}
     response = client.post(path, content_type="application/json", environ_overrides=length)
-    assert_error(response, 413, "content_too_large")
+    detail = assert_error(response, 413, "content_too_large")
+    assert re.search("more than the [0-9]+ bytes .*; send a shorter text", detail)
 
 
 def test_numbers_are_exact() -> None:

@@ -1,0 +1,29 @@
+"""The one way into the log for a service: it remembers whether the log took the last append."""
+
+from ledger.content import Content
+from ledger.errors import StoreError
+from ledger.log import Entry, Log
+
+
+class Appender:
+    """Appends to a log. Safe to share between threads: its memory is one name, replaced as a whole."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self._failure: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Code of the StoreError of the last append, None once one has succeeded since, or if none has failed."""
+        return self._failure
+
+    def submit(self, statement: bytes, content: Content | None = None) -> Entry:
+        """`Log.submit`. A refused statement, or one that was there already, says nothing about the store."""
+        try:
+            entry = self.log.submit(statement, content)
+        except StoreError as error:
+            self._failure = error.code
+            raise
+        if entry.new:
+            self._failure = None
+        return entry
