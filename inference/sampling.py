@@ -17,6 +17,11 @@ RANGES: dict[str, tuple[int, int]] = {
     "seed": (0, (1 << 63) - 1),
     "max_tokens": (1, 1 << 20),
 }
+# What a caller gives for these is a decimal number; RANGES holds its millionths.
+_GIVEN_AS: dict[str, tuple[str, str]] = {
+    "temperature_micro": ("temperature", "from 0 to 100"),
+    "top_p_micro": ("top_p", "above 0 and at most 1"),
+}
 _DECIMAL = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,6})0*)?", re.ASCII)
 
 
@@ -35,9 +40,7 @@ class SamplingParams:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:
-                raise SamplingError(
-                    "out_of_range", f"{name} is {_shown(value)}, must be an integer from {low} to {high}", name
-                )
+                raise SamplingError("out_of_range", _outside(name, value), name)
         if type(self.stop) is not tuple or len(self.stop) > STOPS_MAX:
             raise SamplingError("out_of_range", f"stop must be at most {STOPS_MAX} texts", "stop")
         for text in self.stop:
@@ -50,9 +53,12 @@ class SamplingParams:
 def micro(text: str, parameter: str) -> int:
     """Millionths of a plain decimal number, exactly: "0.8" is 800,000.
 
-    Raises SamplingError (`not_decimal`) for anything else: signs, exponents, NaN, infinities, or more than six
-    decimals that are not zero. The range of the parameter is checked by SamplingParams.
+    Raises SamplingError `out_of_range` for a number with a minus sign, and `not_decimal` for anything else: a plus
+    sign, exponents, NaN, infinities, or more than six decimals that are not zero. The range of the parameter is
+    checked by SamplingParams.
     """
+    if text.startswith("-") and _DECIMAL.fullmatch(text, 1):
+        raise SamplingError("out_of_range", f"{parameter} is {text[:40]}, must not be negative", parameter)
     match = _DECIMAL.fullmatch(text)
     if match is None:
         raise SamplingError(
@@ -62,6 +68,17 @@ def micro(text: str, parameter: str) -> int:
         )
     whole, fraction = match.groups()
     return int(whole) * MICRO + int((fraction or "").ljust(6, "0"))
+
+
+def _outside(name: str, value: object) -> str:
+    """What is wrong with a parameter, in the units in which it is given."""
+    if name in _GIVEN_AS and type(value) is int and 0 <= value < 1000 * RANGES[name][1]:
+        given, bounds = _GIVEN_AS[name]
+        whole, fraction = divmod(value, MICRO)
+        shown = f"{whole}.{fraction:06}".rstrip("0").rstrip(".")
+        return f"{given} is {shown}, must be {bounds}"
+    low, high = RANGES[name]
+    return f"{name} is {_shown(value)}, must be an integer from {low} to {high}"
 
 
 def _is_unicode(text: str) -> bool:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from secrets import randbelow, token_hex
 from typing import ClassVar
 
@@ -155,7 +156,7 @@ def _single_prompt(given: str | list[int] | list[str] | list[list[int]]) -> Prom
 
 
 def _micro(value: Number | None, default: int, parameter: str) -> int:
-    return micro(format(default if value is None else value, "f"), parameter)
+    return micro(format(Decimal(default if value is None else value), "f"), parameter)
 
 
 class Answer:

@@ -7,7 +7,7 @@ hold every answer against its model here, so that the document says what is real
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 SEED_END = 1 << 63
@@ -15,7 +15,15 @@ PROMPT_IDS_MAX = 1 << 20
 PAGE_MAX = 1000
 
 Visibility = Literal["public", "matchable", "private"]
-Number = Annotated[int | Decimal, WithJsonSchema({"type": "number"})]
+
+
+def _numeric(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise PydanticCustomError("number_needed", "a number is needed, such as 0.5 and without quotation marks")
+    return value
+
+
+Number = Annotated[int | Decimal, BeforeValidator(_numeric), WithJsonSchema({"type": "number"})]
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Time = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
 StatedTime = Annotated[Time, Field(description="time stated by the operator")]

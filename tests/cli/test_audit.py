@@ -136,6 +136,9 @@ def test_another_key_than_the_pinned_one_is_not_taken_silently(here: Rail, live:
     other = "rail.example/log1+7fd7bc70+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
     done = here("audit", live.url, "--home", tmp_path, "--log-key", other, "--json")
     assert (done.code, done.error) == (2, "log_key_conflict")
+    done = here("audit", live.url, "--home", tmp_path, "--log-key", "foo", "--json")
+    assert (done.code, done.error) == (2, "vkey_format")
+    assert "is not a vkey" in done.err
 
 
 def test_verify_asks_a_service_with_url(here: Rail, live: LiveService) -> None:

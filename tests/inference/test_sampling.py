@@ -63,7 +63,8 @@ def test_micro_inverts_printing(value: int) -> None:
 def test_everything_else_is_refused(text: str) -> None:
     with pytest.raises(SamplingError) as caught:
         micro(text, "temperature")
-    assert (caught.value.code, caught.value.parameter) == ("not_decimal", "temperature")
+    code = "out_of_range" if text == "-1" else "not_decimal"
+    assert (caught.value.code, caught.value.parameter) == (code, "temperature")
     assert len(str(caught.value)) < 200
 
 
@@ -76,6 +77,27 @@ def test_bounds(name: str) -> None:
         with pytest.raises(SamplingError) as caught:
             SamplingParams(**{name: wrong})
         assert (caught.value.code, caught.value.parameter) == ("out_of_range", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("top_p_micro", 0, "top_p is 0, must be above 0 and at most 1"),
+        ("top_p_micro", 1_500_000, "top_p is 1.5, must be above 0 and at most 1"),
+        ("temperature_micro", 101_000_000, "temperature is 101, must be from 0 to 100"),
+    ],
+)
+def test_a_range_is_said_in_the_units_of_the_caller(name: str, value: int, message: str) -> None:
+    with pytest.raises(SamplingError) as caught:
+        SamplingParams(**{name: value})
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ["-1", "-0.1", "-100.000001"])
+def test_a_negative_number_is_called_that(text: str) -> None:
+    with pytest.raises(SamplingError) as caught:
+        micro(text, "temperature")
+    assert str(caught.value) == f"temperature is {text}, must not be negative"
 
 
 @pytest.mark.parametrize("stop", [("",), ("x" * 65,), ("a", "b", "c", "d", "e"), ["a"], ("\ud800",), (b"a",), "a"])

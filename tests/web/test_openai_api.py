@@ -125,7 +125,8 @@ def _body(fields: str) -> str:
         ('"seed": 99999999999999999999999999999999999', "invalid_number", None),
         ('"temperature": NaN', "invalid_number", None),
         ('"temperature": Infinity', "invalid_number", None),
-        ('"temperature": -0.5', "not_decimal", "temperature"),
+        ('"temperature": -0.5', "out_of_range", "temperature"),
+        ('"temperature": true', "invalid_value", "temperature"),
         ('"temperature": 101', "out_of_range", "temperature"),
         ('"temperature": 0.0000001', "not_decimal", "temperature"),
         ('"temperature": 1e-999999999', "invalid_number", None),
@@ -154,6 +155,19 @@ def test_bad_value_is_400_with_its_field(
     size = services.log.size()
     assert_error(post_raw(client, _body(fields)), 400, code, param)
     assert services.log.size() == size
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ('"temperature": "0.5"', "temperature: a number is needed"),
+        ('"temperature": true', "temperature: a number is needed"),
+        ('"temperature": -1', "temperature is -1, must not be negative"),
+        ('"top_p": 0', "top_p is 0, must be above 0 and at most 1"),
+    ],
+)
+def test_bad_number_is_explained_in_the_terms_of_the_request(client: FlaskClient, fields: str, message: str) -> None:
+    assert message in post_raw(client, _body(fields)).get_json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.errors import ParseError
 from ledger.keys import SigningKey, VerifyKey
 from web.audit.errors import AuditError
 from web.audit.log import LogView, check_entries, check_history
@@ -114,18 +115,28 @@ def _auditor_key(path: Path) -> SigningKey:
     return SigningKey.load(path)
 
 
+def _given_key(text: str) -> VerifyKey:
+    try:
+        return VerifyKey.parse(text)
+    except ParseError as error:
+        raise AuditError(
+            error.code, f"the log key given is not a vkey: {error}", "`rail log info` prints the vkey of a log"
+        ) from None
+
+
 def _log_key(client: RailClient, plan: AuditPlan, state: AuditState | None, watch: Watch) -> VerifyKey:
     """The key to hold the log to: given, else pinned, else (first audit only, with a warning) its own claim."""
+    given = _given_key(plan.log_vkey) if plan.log_vkey is not None else None
     if state is not None:
-        if plan.log_vkey not in (None, state.log_vkey):
+        if given is not None and given.vkey != state.log_vkey:
             raise AuditError(
                 "log_key_conflict",
                 f"{plan.state} was made under another log key, {state.log_vkey}",
                 "if the log really has a new key, audit it with a new --state file",
             )
         return VerifyKey.parse(state.log_vkey)
-    if plan.log_vkey is not None:
-        return VerifyKey.parse(plan.log_vkey)
+    if given is not None:
+        return given
     vkey = client.get_json("/.well-known/rail.json").get("log_vkey")
     if not isinstance(vkey, str):
         raise AuditError(
