@@ -49,6 +49,25 @@ void rail_kernel_weighted_sum(int32_t kernels, const int16_t *weights, const int
     kernels_at(kernels)->weighted_sum(weights, v, positions, stride, out);
 }
 
+int32_t rail_kernel_scale_scores(int32_t kernels, int32_t *scores, const int32_t *keys, int32_t mantissa,
+                                 int32_t exponent, int32_t count)
+{
+    return kernels_at(kernels)->scale_scores(scores, (const struct scale *)keys, (struct scale){mantissa, exponent},
+                                             count);
+}
+
+void rail_kernel_exp_shares(int32_t kernels, int32_t *scores, int32_t max, const int32_t *value_max, int32_t count,
+                            uint64_t *total, uint64_t *peak)
+{
+    kernels_at(kernels)->exp_shares(scores, max, value_max, count, total, peak);
+}
+
+void rail_kernel_round_weights(int32_t kernels, const int32_t *shares, const int32_t *value_max, int32_t count,
+                               int32_t drop, int16_t *weights)
+{
+    kernels_at(kernels)->round_weights(shares, value_max, count, drop, weights);
+}
+
 void rail_kernel_silu_mul(int32_t kernels, const int32_t *gate, const int32_t *up, int32_t count, int32_t *out)
 {
     kernels_at(kernels)->silu_mul(gate, up, count, out);

@@ -44,31 +44,18 @@ void store_heads(const rail_model *model, struct job *job, int layer, int thread
 static void attend(const rail_model *model, rail_session *s, int thread, int64_t row, const int8_t *query,
                    struct scale query_scale, int n, int32_t *out)
 {
+    const struct kernels *k = model->kernels;
     int32_t *scores = s->scores + (int64_t)thread * s->context;
     int16_t *weights = s->weights + (int64_t)thread * s->context;
+    const int32_t *value_max = s->value_max + row;
     int64_t sums[256];
-    int32_t max = -INT32_LIMIT;
-    model->kernels->dots(query, s->keys + row * model->head_stride, n, model->head_stride, scores);
-    for (int j = 0; j < n; j++) {
-        struct scale k = s->key_scales[row + j];
-        int shift = clamp_int(query_scale.exponent + k.exponent - 16, 1, 62);
-        scores[j] = saturate(round_shift((int64_t)scores[j] * (query_scale.mantissa * k.mantissa), shift));
-        max = scores[j] > max ? scores[j] : max;
-    }
-    uint64_t total = 0, peak = 0;   /* total <= 2^30 * 2^20; products < 2^30 * 2^31 */
-    for (int j = 0; j < n; j++) {
-        scores[j] = exp2_neg_q30((uint32_t)((int64_t)max - scores[j]));
-        uint64_t product = (uint64_t)scores[j] * (uint32_t)s->value_max[row + j];
-        total += (uint64_t)scores[j];
-        peak = product > peak ? product : peak;
-    }
+    uint64_t total, peak;   /* total <= 2^30 * 2^20; peak < 2^30 * 2^31 */
+    k->dots(query, s->keys + row * model->head_stride, n, model->head_stride, scores);
+    int32_t max = k->scale_scores(scores, s->key_scales + row, query_scale, n);
+    k->exp_shares(scores, max, value_max, n, &total, &peak);
     int drop = bit_length(peak) > 15 ? bit_length(peak) - 15 : 0;
-    for (int j = 0; j < n; j++) {
-        int64_t product = (int64_t)scores[j] * s->value_max[row + j];
-        int64_t weight = drop ? round_shift(product, drop) : product;
-        weights[j] = (int16_t)(weight < 32767 ? weight : 32767);
-    }
-    model->kernels->weighted_sum(weights, s->values + row * model->head_stride, n, model->head_stride, sums);
+    k->round_weights(scores, value_max, n, drop, weights);
+    k->weighted_sum(weights, s->values + row * model->head_stride, n, model->head_stride, sums);
     struct scale scale = scale_ratio(UINT64_C(1) << drop, 127 * total);
     int shift = clamp_int(scale.exponent, 1, 62);
     for (int i = 0; i < model->d.head_dim; i++)

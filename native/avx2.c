@@ -1,25 +1,13 @@
-/* AVX2 kernels, in the order of portable.c. Compiled with baseline flags; each function names its target. */
+/* AVX2 kernels, in the order of portable.c; those of attention are in avx2_attention.c. Compiled with baseline flags;
+ * each function names its target. */
 
 #include "kernels.h"
 #include "tables.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2")))
-#define AVX2_INLINE static inline __attribute__((target("avx2"), always_inline))
+#include "avx2.h"
 
 static int usable(void) { return __builtin_cpu_supports("avx2"); }
-
-AVX2_INLINE __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
-AVX2_INLINE void store(void *p, __m256i v) { _mm256_storeu_si256((__m256i *)p, v); }
-
-/* Adds up the eight lanes of each of four vectors. */
-AVX2_INLINE __m128i sum4(__m256i a, __m256i b, __m256i c, __m256i d)
-{
-    __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
-}
 
 /* Four rows times `tokens` (1 or 2). vpmaddubsw takes |w| and x with the sign of w: a pair of products is at most
  * 2 * 127 * 127 = 32258, so its int16 sum cannot saturate. */
@@ -71,36 +59,6 @@ AVX2 static void gemm(const int8_t *w, const int32_t *row_sums, const int8_t *x,
     }
 }
 
-/* Arithmetic right shift of four 64-bit lanes: AVX2 has only the logical one, so the sign travels as a bias.
- * |v| < 2^63 - 2^61 and 1 <= s <= 62. */
-AVX2_INLINE __m256i shift_right_64(__m256i v, __m128i s)
-{
-    const __m256i bias = _mm256_set1_epi64x(INT64_MIN);
-    __m256i shifted = _mm256_srl_epi64(_mm256_xor_si256(v, bias), s);
-    return _mm256_sub_epi64(shifted, _mm256_srl_epi64(bias, s));
-}
-
-AVX2_INLINE __m256i round_shift_64(__m256i v, __m256i half, __m128i s)
-{
-    return shift_right_64(_mm256_add_epi64(v, half), s);
-}
-
-/* Saturates four 64-bit lanes to [-(2^31-1), 2^31-1]. */
-AVX2_INLINE __m256i saturate_64(__m256i v)
-{
-    const __m256i high = _mm256_set1_epi64x(INT32_LIMIT), low = _mm256_set1_epi64x(-INT32_LIMIT);
-    v = _mm256_blendv_epi8(v, high, _mm256_cmpgt_epi64(v, high));
-    return _mm256_blendv_epi8(v, low, _mm256_cmpgt_epi64(low, v));
-}
-
-/* Even and odd 32-bit lanes as 64-bit products back into eight 32-bit lanes. */
-AVX2_INLINE __m256i merge(__m256i even, __m256i odd)
-{
-    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
-}
-
-AVX2_INLINE __m256i odd_lanes(__m256i v) { return _mm256_srli_epi64(v, 32); }
-
 AVX2 void avx2_requantise(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n, int32_t *out)
 {
     const __m128i s = _mm_cvtsi32_si128(shift);
@@ -147,57 +105,6 @@ AVX2 void avx2_quantise(const int32_t *x, int n, int32_t reciprocal, int shift, 
     kernels_portable.quantise(x + i, n - i, reciprocal, shift, out + i);
 }
 
-AVX2 static void dots(const int8_t *q, const int8_t *k, int positions, int stride, int32_t *out)
-{
-    const __m256i ones = _mm256_set1_epi16(1);
-    int j = 0;
-    for (; j + 4 <= positions; j += 4) {
-        __m256i acc[4];
-        for (int r = 0; r < 4; r++)
-            acc[r] = _mm256_setzero_si256();
-        for (int d = 0; d < stride; d += 32) {
-            __m256i query = load(q + d), magnitude = _mm256_abs_epi8(query);
-#pragma GCC unroll 4
-            for (int r = 0; r < 4; r++) {
-                __m256i key = _mm256_sign_epi8(load(k + (int64_t)(j + r) * stride + d), query);
-                acc[r] = _mm256_add_epi32(acc[r], _mm256_madd_epi16(_mm256_maddubs_epi16(magnitude, key), ones));
-            }
-        }
-        _mm_storeu_si128((__m128i *)(out + j), sum4(acc[0], acc[1], acc[2], acc[3]));
-    }
-    kernels_portable.dots(q, k + (int64_t)j * stride, positions - j, stride, out + j);
-}
-
-/* 16 columns of two positions at a time: bytes interleaved, widened, multiplied by the pair of weights. */
-AVX2 static void weighted_sum(const int16_t *weights, const int8_t *v, int positions, int stride, int64_t *out)
-{
-    for (int d = 0; d < stride; d += 16) {
-        __m256i total[4];
-        for (int part = 0; part < 4; part++)
-            total[part] = _mm256_setzero_si256();
-        for (int begin = 0; begin < positions; begin += WEIGHTED_SUM_BLOCK) {
-            int end = begin + WEIGHTED_SUM_BLOCK < positions ? begin + WEIGHTED_SUM_BLOCK : positions;
-            __m256i low = _mm256_setzero_si256(), high = low;
-            for (int j = begin; j < end; j += 2) {
-                int pair = j + 1 < end;
-                __m128i a = _mm_loadu_si128((const __m128i *)(v + (int64_t)j * stride + d));
-                __m128i b = pair ? _mm_loadu_si128((const __m128i *)(v + (int64_t)(j + 1) * stride + d))
-                                 : _mm_setzero_si128();
-                uint32_t w = (uint16_t)weights[j] | (pair ? (uint32_t)(uint16_t)weights[j + 1] << 16 : 0);
-                __m256i both = _mm256_set1_epi32((int32_t)w);
-                low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)), both));
-                high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_unpackhi_epi8(a, b)), both));
-            }
-            total[0] = _mm256_add_epi64(total[0], _mm256_cvtepi32_epi64(_mm256_castsi256_si128(low)));
-            total[1] = _mm256_add_epi64(total[1], _mm256_cvtepi32_epi64(_mm256_extracti128_si256(low, 1)));
-            total[2] = _mm256_add_epi64(total[2], _mm256_cvtepi32_epi64(_mm256_castsi256_si128(high)));
-            total[3] = _mm256_add_epi64(total[3], _mm256_cvtepi32_epi64(_mm256_extracti128_si256(high, 1)));
-        }
-        for (int part = 0; part < 4; part++)
-            store(out + d + 4 * part, total[part]);
-    }
-}
-
 AVX2_INLINE __m256i sigmoid(__m256i x)
 {
     const __m256i below_16 = _mm256_set1_epi32((16 << 16) - 1);
@@ -237,8 +144,11 @@ const struct kernels kernels_avx2 = {
     .requantise = avx2_requantise,
     .max_abs = avx2_max_abs,
     .quantise = avx2_quantise,
-    .dots = dots,
-    .weighted_sum = weighted_sum,
+    .dots = avx2_dots,
+    .weighted_sum = avx2_weighted_sum,
+    .scale_scores = avx2_scale_scores,
+    .exp_shares = avx2_exp_shares,
+    .round_weights = avx2_round_weights,
     .silu_mul = avx2_silu_mul,
 };
 #endif

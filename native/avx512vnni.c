@@ -138,6 +138,9 @@ const struct kernels kernels_avx512vnni = {
     .quantise = avx2_quantise,
     .dots = dots,
     .weighted_sum = weighted_sum,
+    .scale_scores = avx2_scale_scores,
+    .exp_shares = avx2_exp_shares,
+    .round_weights = avx2_round_weights,
     .silu_mul = avx2_silu_mul,
 };
 #endif

@@ -5,11 +5,6 @@
 #include "kernels.h"
 #include "tables.h"
 
-/* A positive number mantissa * 2^-exponent with mantissa in [2^14, 2^15), or mantissa 0 for zero. */
-struct scale {
-    int32_t mantissa, exponent;
-};
-
 /* numerator / denominator, truncated to 15 bits. 0 <= numerator < 2^63, 0 < denominator < 2^63. */
 struct scale scale_ratio(uint64_t numerator, uint64_t denominator);
 

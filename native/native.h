@@ -66,6 +66,13 @@ void rail_kernel_dots(int32_t kernels, const int8_t *q, const int8_t *k, int32_t
                       int32_t *out);
 void rail_kernel_weighted_sum(int32_t kernels, const int16_t *weights, const int8_t *v, int32_t positions,
                               int32_t stride, int64_t *out);
+/* `keys`: (mantissa, exponent) pairs. */
+int32_t rail_kernel_scale_scores(int32_t kernels, int32_t *scores, const int32_t *keys, int32_t mantissa,
+                                 int32_t exponent, int32_t count);
+void rail_kernel_exp_shares(int32_t kernels, int32_t *scores, int32_t max, const int32_t *value_max, int32_t count,
+                            uint64_t *total, uint64_t *peak);
+void rail_kernel_round_weights(int32_t kernels, const int32_t *shares, const int32_t *value_max, int32_t count,
+                               int32_t drop, int16_t *weights);
 void rail_kernel_silu_mul(int32_t kernels, const int32_t *gate, const int32_t *up, int32_t count, int32_t *out);
 /* CDEF END */
 

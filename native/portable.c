@@ -1,7 +1,6 @@
 /* The meaning of every kernel in plain loops. Where a variant differs from this file in one bit, the variant is wrong. */
 
-#include "kernels.h"
-#include "tables.h"
+#include "fixedpoint.h"
 
 static int usable(void) { return 1; }
 
@@ -61,6 +60,37 @@ static void weighted_sum(const int16_t *weights, const int8_t *v, int positions,
             out[d] += (int32_t)weights[j] * v[(int64_t)j * stride + d];
 }
 
+static int32_t scale_scores(int32_t *scores, const struct scale *keys, struct scale query, int n)
+{
+    int32_t max = -INT32_LIMIT;
+    for (int j = 0; j < n; j++) {
+        int shift = clamp_int(query.exponent + keys[j].exponent - 16, 1, 62);
+        scores[j] = saturate(round_shift((int64_t)scores[j] * (query.mantissa * keys[j].mantissa), shift));
+        max = scores[j] > max ? scores[j] : max;
+    }
+    return max;
+}
+
+static void exp_shares(int32_t *scores, int32_t max, const int32_t *value_max, int n, uint64_t *total, uint64_t *peak)
+{
+    *total = *peak = 0;
+    for (int j = 0; j < n; j++) {
+        scores[j] = exp2_neg_q30((uint32_t)((int64_t)max - scores[j]));
+        uint64_t product = (uint64_t)scores[j] * (uint32_t)value_max[j];
+        *total += (uint64_t)scores[j];
+        *peak = product > *peak ? product : *peak;
+    }
+}
+
+static void round_weights(const int32_t *shares, const int32_t *value_max, int n, int drop, int16_t *weights)
+{
+    for (int j = 0; j < n; j++) {
+        int64_t product = (int64_t)shares[j] * value_max[j];
+        int64_t weight = drop ? round_shift(product, drop) : product;
+        weights[j] = (int16_t)(weight < 32767 ? weight : 32767);
+    }
+}
+
 /* sigmoid in Q30: linear between table points 1/128 apart; arguments past 16 take the value just below 16. */
 static int32_t sigmoid_q30_of_q16(int32_t x)
 {
@@ -89,5 +119,8 @@ const struct kernels kernels_portable = {
     .quantise = quantise,
     .dots = dots,
     .weighted_sum = weighted_sum,
+    .scale_scores = scale_scores,
+    .exp_shares = exp_shares,
+    .round_weights = round_weights,
     .silu_mul = silu_mul,
 };

@@ -16,14 +16,7 @@ INT32_LIMIT = 2**31 - 1
 
 
 def pointer(array: np.ndarray) -> object:
-    kind = {
-        "int8": "int8_t *",
-        "int16": "int16_t *",
-        "uint16": "uint16_t *",
-        "int32": "int32_t *",
-        "int64": "int64_t *",
-    }
-    return ffi.cast(kind[array.dtype.name], array.ctypes.data)
+    return ffi.cast(f"{array.dtype.name}_t *", array.ctypes.data)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -107,6 +100,43 @@ def test_weighted_sum_is_exact_past_its_block(backend, positions, stride, kind):
     out = np.zeros(stride, dtype=np.int64)
     lib.rail_kernel_weighted_sum(backend, pointer(weights), pointer(v), positions, stride, pointer(out))
     assert np.array_equal(out, weights.astype(np.int64) @ v.astype(np.int64))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_scale_scores(backend, count):
+    draw = np.random.default_rng(count)
+    scores = draw.integers(-(2**22), 2**22 + 1, count).astype(np.int32)
+    keys = np.stack([draw.choice([0, 16384, 32767], count), draw.integers(-20, 60, count)], axis=1).astype(np.int32)
+    for mantissa, exponent in ((0, 0), (16384, 30), (32767, 47), (32767, -40), (20000, 100)):
+        out = scores.copy()
+        found = lib.rail_kernel_scale_scores(backend, pointer(out), pointer(keys), mantissa, exponent, count)
+        expected = [
+            int(
+                fixedpoint.saturate(
+                    fixedpoint.round_shift(np.array(s * (mantissa * m)), min(max(exponent + e - 16, 1), 62))
+                )
+            )
+            for s, (m, e) in zip(scores.tolist(), keys.tolist(), strict=True)
+        ]
+        assert out.tolist() == expected, (mantissa, exponent)
+        assert found == max(expected)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("bits", [1, 8, 16, 20, 22, 31])
+def test_exp_shares_and_round_weights(backend, count, bits):
+    draw = np.random.default_rng([count, bits])
+    scores, value_max = q16s(draw, count, bits), np.abs(q16s(draw, count, 31))
+    shares, total, peak = scores.copy(), np.zeros(1, np.uint64), np.zeros(1, np.uint64)
+    top = int(scores.max())
+    lib.rail_kernel_exp_shares(backend, pointer(shares), top, pointer(value_max), count, pointer(total), pointer(peak))
+    assert np.array_equal(shares, fixedpoint.exp2_neg(top - scores.astype(np.int64)))
+    products = shares.astype(np.int64) * value_max
+    assert (int(total[0]), int(peak[0])) == (int(shares.sum(dtype=np.int64)), int(products.max()))
+    drop = max(0, int(products.max()).bit_length() - 15)
+    weights = np.zeros(count, dtype=np.int16)
+    lib.rail_kernel_round_weights(backend, pointer(shares), pointer(value_max), count, drop, pointer(weights))
+    assert np.array_equal(weights, np.minimum(fixedpoint.round_shift(products, drop), 32767))
 
 
 @pytest.mark.parametrize("count", COUNTS)
