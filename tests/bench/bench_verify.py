@@ -27,10 +27,13 @@ from log_samples import LOG_KEY, ORIGIN, Run  # noqa: E402
 
 from ledger.index import ContentIndex  # noqa: E402
 from ledger.log import Log  # noqa: E402
+from ledger.statement import Sampling  # noqa: E402
 
 WORDS = 240
 QUERIES = 120  # of each kind
 GROUP = 200  # records appended in one call
+OUTPUT_TOKENS = 320
+SAMPLING = Sampling(temperature_micro=0, top_k=0, top_p_micro=1_000_000, seed=7, max_tokens=OUTPUT_TOKENS)
 
 
 def main() -> int:
@@ -84,9 +87,12 @@ def _append(log: Log, outputs: list[str]) -> None:
         items = []
         for text in outputs[start : start + GROUP]:
             content = run.content(
-                run.counter, output_bytes=text.encode(), output_ids=tuple(range(320)), prompt_ids=tuple(range(20))
+                run.counter,
+                output_bytes=text.encode(),
+                output_ids=tuple(range(OUTPUT_TOKENS)),
+                prompt_ids=tuple(range(20)),
             )
-            items.append((run.sign(run.generation(content)), content))
+            items.append((run.sign(run.generation(content, sampling=SAMPLING)), content))
         log.submit_many(items)
 
 

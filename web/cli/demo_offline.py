@@ -2,6 +2,7 @@
 
 import json
 import os
+import string
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from web.generation import LoggedRun
 from web.settings import Settings
 
 COMMAND_SECONDS = 120  # for one process
+BASE64 = (string.ascii_letters + string.digits + "+/").encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,13 @@ def replay(steps: Steps, facts: Facts, run: LoggedRun) -> None:
 
 
 def tamper(steps: Steps, facts: Facts) -> None:
-    """One flipped bit in the middle of the signed statement, and the receipt is refused."""
+    """One flipped bit in the middle of the signed statement, and the receipt is refused.
+
+    It is a bit that leaves a base64 letter, so that not the form of the receipt but its proof refuses it.
+    """
     data = bytearray(facts.receipt.read_bytes())
-    place = data.index(b'"statement"') + 100
+    start = data.index(b'"statement"') + 100
+    place = next(place for place in range(start, len(data)) if data[place] ^ 1 in BASE64)
     data[place] ^= 1
     altered = facts.receipt.with_suffix(".altered.json")
     altered.write_bytes(data)
