@@ -13,7 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from inference.tokenizer import Tokenizer
 from web.errors import RequestError
-from web.schemas import ChatMessage
+from web.openai_schemas import ChatMessage
 
 PROMPT_CHARS_MAX = 1 << 20
 # Stand for the control tokens inside a rendered template. Private-use characters: no message may contain them.

@@ -13,8 +13,8 @@ from inference.sampling import SamplingParams, micro
 from web.chat import render_chat
 from web.errors import RequestError
 from web.generation import LoggedRun, drain
+from web.openai_schemas import SEED_END, ChatRequest, CompletionRequest, GenerationFields, Number
 from web.present import Json, run_json
-from web.schemas import SEED_END, ChatRequest, CompletionRequest, GenerationFields, Number
 from web.services import Services
 
 COMPLETION_TOKENS_DEFAULT = 16  # as OpenAI's /v1/completions; a chat goes on to the end of the context

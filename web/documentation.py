@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from web.schemas import ChatChunk, CompletionChunk, OpenAIError, ProblemBody, RecordIn
+from web.openai_schemas import ChatChunk, CompletionChunk, OpenAIError
+from web.schemas import ProblemBody, RecordIn
 
 Document = dict[str, Any]
 

@@ -9,9 +9,9 @@ from inference.config import ENGINE
 from web.completion import Answer, Job, chat_job, fingerprint, model_id, require_model, text_job
 from web.current import current_services
 from web.event_stream import stream_events
+from web.openai_schemas import ChatCompletion, ChatRequest, Completion, CompletionRequest, ModelCard, ModelCards
 from web.present import Json
 from web.problems import log_failure, problem_of
-from web.schemas import ChatCompletion, ChatRequest, Completion, CompletionRequest, ModelCard, ModelCards
 from web.services import Services
 
 blueprint = APIBlueprint("openai", __name__, url_prefix="/v1", tag="OpenAI dialect")

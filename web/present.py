@@ -2,11 +2,11 @@
 
 import time
 from base64 import b64encode
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from ledger.statement import GenerationStatement, ModelStatement, Payload, open_statement
+from web.plain import plain
 
 if TYPE_CHECKING:
     from ledger.log import Entry, Log
@@ -82,7 +82,7 @@ def record_summary(services: HasLog, entry: "Entry") -> Json:
 
 def statement_json(payload: Payload) -> Json:
     """The payload under its own field names; times stay Unix seconds, as they were signed."""
-    return {str(name): _plain(value) for name, value in payload.to_map().items()}
+    return {str(name): plain(value) for name, value in payload.to_map().items()}
 
 
 def operator_json(services: HasLog, operator: bytes) -> Json:
@@ -106,7 +106,7 @@ def model_json(services: "Services", entry: "Entry", model: ModelStatement) -> J
         "family": model.family,
         "parameters": model.parameters,
         "engine": model.engine,
-        "sources": _plain(model.sources),
+        "sources": plain(model.sources),
         "licence": model.licence,
         "record_id": entry.index,
         "time": rfc3339(entry.time),
@@ -155,14 +155,3 @@ def _model_of(services: HasLog, payload: Payload) -> Json | None:
     if not isinstance(payload, GenerationStatement | ModelStatement):
         return None
     return model_name(services, payload.model_root)
-
-
-def _plain(value: object) -> object:
-    """A statement's value as JSON: bytes become hexadecimal, the rest keeps its shape."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

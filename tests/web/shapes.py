@@ -5,7 +5,8 @@ from typing import TypeVar
 from pydantic import BaseModel
 from werkzeug.test import TestResponse
 
-from web.schemas import OpenAIError, ProblemBody
+from web.openai_schemas import OpenAIError
+from web.schemas import ProblemBody
 
 Body = TypeVar("Body", bound=BaseModel)
 

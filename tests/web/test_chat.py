@@ -6,7 +6,7 @@ from inference.tokenizer import Tokenizer
 from tests.inference.tiny_model import tiny_vocabulary
 from web.chat import render_chat
 from web.errors import RequestError
-from web.schemas import ChatMessage
+from web.openai_schemas import ChatMessage
 
 MESSAGES = [ChatMessage(role="user", content="the inn"), ChatMessage(role="assistant", content="and")]
 TEMPLATE = """{{ bos_token }}{% for message in messages %}

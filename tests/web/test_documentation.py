@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from pydantic import BaseModel
 
-from web import schemas
+from web import openai_schemas, schemas
 
 UNDOCUMENTED = ("openapi.", "pages.")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -104,13 +104,14 @@ def test_streams_files_and_errors_are_documented(document: dict[str, Any]) -> No
 
 
 def test_every_answer_model_is_used(document: dict[str, Any]) -> None:
-    """What `schemas` declares is part of the document, directly or inside another model."""
+    """What the two files of schemas declare is part of the document, directly or inside another model."""
     names = {name.rpartition(".")[2] for name in document["components"]["schemas"]}
-    internal = {"Shape", "GenerationFields", "Envelope", "RecordQuery", "ReceiptQuery"}
+    internal = {"GenerationFields", "Envelope", "RecordQuery", "ReceiptQuery"}
     declared = {
         name
-        for name, value in vars(schemas).items()
-        if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == schemas.__name__
+        for module in (schemas, openai_schemas)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == module.__name__
     }
     assert declared - internal == names & declared
 

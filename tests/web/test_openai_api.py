@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.web.shapes import assert_error, body_of
-from web.schemas import ChatCompletion, Completion, ModelCard, ModelCards
+from web.openai_schemas import ChatCompletion, Completion, ModelCard, ModelCards
 from web.services import Services
 
 PROMPT = "the cat and the"

@@ -14,7 +14,7 @@ from inference.models import default_model_path
 from ledger.statement import GenerationStatement, open_statement
 from tests.web.conftest import served, settings_in
 from web import create_app
-from web.schemas import ChatChunk, CompletionChunk, RailRun
+from web.openai_schemas import ChatChunk, CompletionChunk, RailRun
 from web.services import Services, build_services
 
 PROMPT = "the cat and the"

@@ -8,6 +8,7 @@ import click
 
 from web.cli.options import json_option, option
 from web.cli.output import CommandError, Exit, emit_json, fact, status, verdict_line
+from web.plain import plain
 
 if TYPE_CHECKING:
     from inference.modelfile import ModelFile
@@ -86,7 +87,7 @@ def describe(opened: "ModelFile") -> dict[str, Any]:
         "parameters": sum(rows * columns for rows, columns in matrix_shapes(opened.config).values()),
         "engine": ENGINE,
         "config": config,
-        "provenance": _plain(opened.provenance),
+        "provenance": plain(opened.provenance),
     }
 
 
@@ -120,14 +121,3 @@ def _flat(tree: Mapping[str, Any], indent: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, indent + "  ")
         else:
             yield f"{indent}{key}", value
-
-
-def _plain(value: Any) -> Any:
-    """Provenance as JSON: digests become hexadecimal."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
