@@ -49,12 +49,15 @@ static struct scale norm_scale(const rail_model *model, const int32_t *x, uint32
     return (struct scale){s.mantissa, s.exponent + 16 + drop - up / 2};
 }
 
-/* Rows begin..end of W x for every token, in q16, into out[t * out_stride + row]; added to it when `add` is set. */
+/* What becomes of a row of W x: it replaces the output, is added to it, or is gated by it: silu(output) * row. */
+enum sink { STORE, ADD, GATE };
+
+/* Rows begin..end of W x for every token, in q16, into out[t * out_stride + row]. */
 static void linear(const rail_model *model, int thread, const struct matrix *w, struct range rows, const int8_t *x,
-                   const struct scale *scales, int tokens, int32_t *out, int64_t out_stride, int add)
+                   const struct scale *scales, int tokens, int32_t *out, int64_t out_stride, enum sink sink)
 {
     int32_t *sums = model->work.sums + (int64_t)thread * CHUNK_TOKENS * ROW_BLOCK;
-    int32_t *block = model->work.rows + (int64_t)thread * 2 * ROW_BLOCK;
+    int32_t *block = model->work.rows + (int64_t)thread * ROW_BLOCK;
     for (int r = rows.begin; r < rows.end; r += ROW_BLOCK) {
         int n = rows.end - r < ROW_BLOCK ? rows.end - r : ROW_BLOCK;
         model->kernels->gemm(w->m.weights + (int64_t)r * w->m.stride, w->row_sums + r, x, n, tokens, w->m.stride,
@@ -63,9 +66,11 @@ static void linear(const rail_model *model, int thread, const struct matrix *w, 
             int32_t *to = out + t * out_stride + r;
             int shift = clamp_int(w->m.exponent + scales[t].exponent - 16, 1, 62);
             model->kernels->requantise(sums + (int64_t)t * n, w->m.scales + r, scales[t].mantissa, shift, n,
-                                       add ? block : to);
-            for (int i = 0; add && i < n; i++)
+                                       sink == STORE ? to : block);
+            for (int i = 0; sink == ADD && i < n; i++)
                 to[i] = saturate((int64_t)to[i] + block[i]);
+            if (sink == GATE)
+                model->kernels->silu_mul(to, block, n, to);
         }
     }
 }
@@ -96,28 +101,6 @@ static void requantise_rows(const rail_model *model, struct job *job, const int3
     }
 }
 
-/* hidden = silu(W1 x) * (W3 x) for this thread's rows. */
-static void gated_hidden(const rail_model *model, struct job *job, const struct layer *l, int thread, int threads)
-{
-    const struct workspace *w = &model->work;
-    int ffn = model->d.ffn_dim;
-    int32_t *sums = w->sums + (int64_t)thread * CHUNK_TOKENS * ROW_BLOCK;
-    int32_t *up = w->rows + (int64_t)thread * 2 * ROW_BLOCK;
-    struct range rows = share(ffn, 16, thread, threads);
-    linear(model, thread, &l->w1, rows, w->quantised, w->scales, job->tokens, w->hidden, ffn, 0);
-    for (int r = rows.begin; r < rows.end; r += ROW_BLOCK) {
-        int n = rows.end - r < ROW_BLOCK ? rows.end - r : ROW_BLOCK;
-        model->kernels->gemm(l->w3.m.weights + (int64_t)r * l->w3.m.stride, l->w3.row_sums + r, w->quantised, n,
-                             job->tokens, l->w3.m.stride, sums);
-        for (int t = 0; t < job->tokens; t++) {
-            int32_t *hidden = w->hidden + (int64_t)t * ffn + r;
-            int shift = clamp_int(l->w3.m.exponent + w->scales[t].exponent - 16, 1, 62);
-            model->kernels->requantise(sums + (int64_t)t * n, l->w3.m.scales + r, w->scales[t].mantissa, shift, n, up);
-            model->kernels->silu_mul(hidden, up, n, hidden);
-        }
-    }
-}
-
 static void forward_layer(const rail_model *model, struct job *job, int layer, int thread, int threads)
 {
     const rail_dims *d = &model->d;
@@ -125,14 +108,14 @@ static void forward_layer(const rail_model *model, struct job *job, int layer, i
     const struct workspace *w = &model->work;
     int qkv_stride = model->q_dim + 2 * model->kv_dim;
     struct range q = share(model->q_dim, 16, thread, threads), kv = share(model->kv_dim, 16, thread, threads);
-    struct range out = share(d->dim, 16, thread, threads);
+    struct range out = share(d->dim, 16, thread, threads), ffn = share(d->ffn_dim, 16, thread, threads);
 
     normalise(model, job, 0, thread, threads);
     pool_barrier(model->pool);
-    linear(model, thread, &l->wq, q, w->quantised, w->scales, job->tokens, w->qkv, qkv_stride, 0);
-    linear(model, thread, &l->wk, kv, w->quantised, w->scales, job->tokens, w->qkv + model->q_dim, qkv_stride, 0);
+    linear(model, thread, &l->wq, q, w->quantised, w->scales, job->tokens, w->qkv, qkv_stride, STORE);
+    linear(model, thread, &l->wk, kv, w->quantised, w->scales, job->tokens, w->qkv + model->q_dim, qkv_stride, STORE);
     linear(model, thread, &l->wv, kv, w->quantised, w->scales, job->tokens, w->qkv + model->q_dim + model->kv_dim,
-           qkv_stride, 0);
+           qkv_stride, STORE);
     pool_barrier(model->pool);
     store_heads(model, job, layer, thread, threads);
     pool_barrier(model->pool);
@@ -140,16 +123,17 @@ static void forward_layer(const rail_model *model, struct job *job, int layer, i
     pool_barrier(model->pool);
     requantise_rows(model, job, w->attention, model->q_dim, l->wo.m.stride, thread, threads);
     pool_barrier(model->pool);
-    linear(model, thread, &l->wo, out, w->quantised, w->scales, job->tokens, w->x, d->dim, 1);
+    linear(model, thread, &l->wo, out, w->quantised, w->scales, job->tokens, w->x, d->dim, ADD);
     pool_barrier(model->pool);
 
     normalise(model, job, 0, thread, threads);
     pool_barrier(model->pool);
-    gated_hidden(model, job, l, thread, threads);
+    linear(model, thread, &l->w1, ffn, w->quantised, w->scales, job->tokens, w->hidden, d->ffn_dim, STORE);
+    linear(model, thread, &l->w3, ffn, w->quantised, w->scales, job->tokens, w->hidden, d->ffn_dim, GATE);
     pool_barrier(model->pool);
     requantise_rows(model, job, w->hidden, d->ffn_dim, l->w2.m.stride, thread, threads);
     pool_barrier(model->pool);
-    linear(model, thread, &l->w2, out, w->quantised, w->scales, job->tokens, w->x, d->dim, 1);
+    linear(model, thread, &l->w2, out, w->quantised, w->scales, job->tokens, w->x, d->dim, ADD);
     pool_barrier(model->pool);
 }
 
@@ -178,7 +162,7 @@ static void forward_chunk(void *argument, int thread)
     pool_barrier(model->pool);
     linear(model, thread, &model->head, share(d->vocab_size, 16, thread, threads),
            w->quantised + (int64_t)first * model->head.m.stride, w->scales + first, job->tokens - first, job->logits,
-           d->vocab_size, 0);
+           d->vocab_size, STORE);
 }
 
 int32_t rail_forward(rail_session *session, const int32_t *ids, int32_t count, int32_t all_logits, int32_t *logits)

@@ -49,7 +49,7 @@ static int take_workspace(rail_model *model, int threads)
     w->cosines = calloc((size_t)CHUNK_TOKENS * (d->head_dim / 2), sizeof *w->cosines);
     w->sines = calloc((size_t)CHUNK_TOKENS * (d->head_dim / 2), sizeof *w->sines);
     w->sums = calloc((size_t)threads * CHUNK_TOKENS * ROW_BLOCK, sizeof *w->sums);
-    w->rows = calloc((size_t)threads * 2 * ROW_BLOCK, sizeof *w->rows);
+    w->rows = calloc((size_t)threads * ROW_BLOCK, sizeof *w->rows);
     return w->x && w->qkv && w->attention && w->hidden && w->quantised && w->scales && w->queries &&
            w->query_scales && w->cosines && w->sines && w->sums && w->rows;
 }

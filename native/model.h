@@ -33,7 +33,7 @@ struct workspace {
     struct scale *query_scales; /* (CHUNK, n_heads) */
     int32_t *cosines, *sines;   /* (CHUNK, head_dim / 2) Q30 */
     int32_t *sums;         /* (threads, CHUNK * ROW_BLOCK) */
-    int32_t *rows;         /* (threads, 2, ROW_BLOCK) q16 */
+    int32_t *rows;         /* (threads, ROW_BLOCK) q16 */
 };
 
 struct rail_model {
