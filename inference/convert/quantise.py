@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from inference.config import ModelConfig
 from inference.convert.float_model import FloatModel
+from inference.directory import EXPONENT_MAX, EXPONENT_MIN
 from inference.errors import ConversionError
+from inference.layout import STRIDE_ALIGNMENT, round_up
 
-STRIDE_MULTIPLE = 64
-EXPONENT_MIN, EXPONENT_MAX = 16, 46
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
 
 
@@ -74,7 +74,7 @@ def quantise_matrix(
     scales = np.clip(np.rint(peaks / 127 * 2.0**exponent), 0, 65535)
     scales[(scales == 0) & (peaks > 0)] = 1
     steps = np.where(scales > 0, scales, 1) * 2.0**-exponent
-    out = np.zeros((rows, -(-columns // STRIDE_MULTIPLE) * STRIDE_MULTIPLE), dtype=np.int8)
+    out = np.zeros((rows, round_up(columns, STRIDE_ALIGNMENT)), dtype=np.int8)
     out[:, :columns] = np.clip(np.rint(w / steps[:, None]), -127, 127)
     return out, scales.astype(np.uint16), exponent
 
