@@ -4,12 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from secrets import token_bytes
 
 from inference.engine import Engine
 from inference.sampling import SamplingParams
 from inference.transcript import Transcript
-from ledger.content import SALT_BYTES, VISIBILITIES, Content
+from ledger.commitment import new_salt
+from ledger.content import VISIBILITIES, Content
 from ledger.index import ContentIndex, echo_permille, fingerprint_root
 from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, Sampling
@@ -110,10 +110,10 @@ class GenerationService:
         content = Content(
             prompt_text=self.prompt_text(transcript.prompt_ids),
             prompt_ids=transcript.prompt_ids,
-            prompt_salt=token_bytes(SALT_BYTES),
+            prompt_salt=new_salt(),
             output_bytes=transcript.output_bytes,
             output_ids=transcript.output_ids,
-            output_salt=token_bytes(SALT_BYTES),
+            output_salt=new_salt(),
             stop=transcript.params.stop,
             visibility=visibility,
         )
