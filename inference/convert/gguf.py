@@ -1,4 +1,4 @@
-"""Llama models in GGUF files: metadata, tensors and the embedded sentencepiece vocabulary.
+"""Llama models in GGUF files: metadata and tensors.
 
 Rotary pairs: the "llama" architecture of GGUF rotates neighbours (2i, 2i + 1), and its converters reorder the rows
 of Hugging Face checkpoints to that. This is our order too, so no row is moved here.
@@ -15,10 +15,10 @@ from inference.config import ModelConfig
 from inference.convert.float_model import FloatModel, config_from
 from inference.convert.gguf_container import Container, is_gguf, read_container
 from inference.convert.sources import Source
-from inference.convert.vocabulary import Piece, PieceType, sentencepiece_model
+from inference.convert.vocabulary import gguf_vocabulary
 from inference.errors import ConversionError
 
-__all__ = ["is_gguf", "read_checkpoint", "read_vocabulary"]
+__all__ = ["is_gguf", "read_checkpoint"]
 
 _TENSOR_NAMES = {"token_embd": "tok_embed", "output_norm": "norm_final", "output": "head"}
 _LAYER_NAMES = {
@@ -63,7 +63,7 @@ def read_checkpoint(source: Source, name: str) -> FloatModel:
     template = container.metadata.get("tokenizer.chat_template")
     if template is not None and type(template) is not str:
         raise _metadata(container, "tokenizer.chat_template", "a text")
-    return FloatModel(config, tensors, rope_theta, read_vocabulary(container), template, {source.name: source.digest})
+    return FloatModel(config, tensors, rope_theta, gguf_vocabulary(container), template, {source.name: source.digest})
 
 
 def _read_config(container: Container, name: str) -> tuple[ModelConfig, Fraction]:
@@ -94,8 +94,6 @@ def _read_config(container: Container, name: str) -> tuple[ModelConfig, Fraction
         vocab_size=vocab_size,
         context_tokens=_integer(container, "llama.context_length"),
         norm_eps=_fraction(container, "llama.attention.layer_norm_rms_epsilon"),
-        bos_id=_integer(container, "tokenizer.ggml.bos_token_id", 1),
-        eos_id=_integer(container, "tokenizer.ggml.eos_token_id", 2),
         name=name,
     )
     return config, _fraction(container, "llama.rope.freq_base", 10_000)
@@ -117,43 +115,6 @@ def _our_name(container: Container, theirs: str) -> str:
             return f"layers.{layer}.{_LAYER_NAMES[part]}"
     raise ConversionError(
         "unsupported", f"{container.source.name}: tensor {theirs!r} is not part of a plain llama model"
-    )
-
-
-def read_vocabulary(container: Container) -> bytes:
-    """The embedded vocabulary as a sentencepiece ModelProto; other kinds of tokenizer are refused."""
-    metadata = container.metadata
-    expected = {
-        "tokenizer.ggml.model": ("llama",),
-        "tokenizer.ggml.pre": (None, "default", "llama"),
-        "tokenizer.ggml.add_bos_token": (None, True),
-        "tokenizer.ggml.remove_extra_whitespaces": (None, False),
-        "tokenizer.ggml.precompiled_charsmap": (None,),
-    }
-    for key, values in expected.items():
-        if metadata.get(key) not in values:
-            raise ConversionError(
-                "unsupported",
-                f"{container.source.name}: {key} = {str(metadata.get(key))[:60]}; "
-                "only a sentencepiece vocabulary without normalisation is supported",
-            )
-    texts = _array(container, "tokenizer.ggml.tokens", str)
-    scores = _array(container, "tokenizer.ggml.scores", np.float32)
-    types = _array(container, "tokenizer.ggml.token_type", int)
-    if not len(texts) == len(scores) == len(types) or not np.isfinite(scores).all():
-        raise _metadata(container, "tokenizer.ggml.scores", "finite, one for each token")
-    known = {kind.value for kind in PieceType}
-    if not known.issuperset(types):
-        raise _metadata(container, "tokenizer.ggml.token_type", "one of 1 to 6 for each token")
-    pieces = [
-        Piece(text, float(score), PieceType(kind)) for text, score, kind in zip(texts, scores, types, strict=True)
-    ]
-    return sentencepiece_model(
-        pieces,
-        unk_id=_integer(container, "tokenizer.ggml.unknown_token_id", 0),
-        bos_id=_integer(container, "tokenizer.ggml.bos_token_id", 1),
-        eos_id=_integer(container, "tokenizer.ggml.eos_token_id", 2),
-        space_before=metadata.get("tokenizer.ggml.add_space_prefix", True) is not False,
     )
 
 

@@ -1,9 +1,8 @@
-"""Reader of llama2.c's legacy checkpoints and of its tokenizer files.
+"""Reader of llama2.c's legacy checkpoints.
 
     checkpoint   7 int32: dim hidden_dim n_layers n_heads n_kv_heads vocab_size seq_len, then float32 tensors:
                  tok_embed, then for all layers together norm_attn wq wk wv wo norm_ffn w1 w2 w3, then norm_final,
                  cosines and sines of the rotary angles (not used here), and the head if vocab_size is negative
-    tokenizer    u32 longest piece, then for each piece: float32 score, u32 length, the bytes
 
 Little endian. The header fixes the exact size of a checkpoint, which is checked before anything else is read.
 """
@@ -18,17 +17,14 @@ from numpy.typing import NDArray
 
 from inference.config import RANGES, ModelConfig
 from inference.convert.float_model import FloatModel, config_from, expected_shapes
+from inference.convert.llama2c_vocabulary import llama2c_vocabulary
 from inference.convert.sources import Source
-from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
 from inference.errors import ConversionError
 
 _HEADER = struct.Struct("<7i")
-_PIECE = struct.Struct("<fI")
 _LAYER_ORDER = ("norm_attn", "wq", "wk", "wv", "wo", "norm_ffn", "w1", "w2", "w3")
 _NORM_EPS = Fraction(1, 100_000)  # fixed in llama2.c
 _ROPE_THETA = Fraction(10_000)
-_UNK_ID, _BOS_ID, _EOS_ID = 0, 1, 2
-_PIECES_MAX = 1 << 20
 _FIELDS = ("dim", "ffn_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "context_tokens")
 
 
@@ -86,7 +82,7 @@ def read_checkpoint(header: Header, tokenizer: Source) -> FloatModel:
             flat = np.frombuffer(source.data, "<f4", size // 4, offset)
             tensors[tensor] = flat.astype(np.float32, copy=False).reshape(shapes[tensor])
         offset += size
-    vocabulary = read_tokenizer(tokenizer) if tokenizer.name.endswith(".bin") else bytes(tokenizer.data)
+    vocabulary = llama2c_vocabulary(tokenizer)
     digests = {file.name: file.digest for file in (source, tokenizer)}
     return FloatModel(header.config, tensors, _ROPE_THETA, vocabulary, None, digests)
 
@@ -109,47 +105,6 @@ def _read_config(source: Source, name: str) -> tuple[ModelConfig, bool]:
         vocab_size=abs(vocab_size),
         context_tokens=context_tokens,
         norm_eps=_NORM_EPS,
-        bos_id=_BOS_ID,
-        eos_id=_EOS_ID,
         name=name,
     )
     return config, vocab_size > 0
-
-
-def read_tokenizer(source: Source) -> bytes:
-    """A sentencepiece ModelProto of the pieces of a tokenizer.bin. Raises ConversionError."""
-    pieces: list[Piece] = []
-    offset = 4
-    while offset < len(source.data) and len(pieces) < _PIECES_MAX:
-        if offset + _PIECE.size > len(source.data):
-            raise _cut(source, len(pieces))
-        score, length = _PIECE.unpack_from(source.data, offset)
-        offset += _PIECE.size
-        if length > len(source.data) - offset:
-            raise _cut(source, len(pieces))
-        pieces.append(_piece(source, len(pieces), bytes(source.data[offset : offset + length]), score))
-        offset += length
-    if offset != len(source.data) or not pieces:
-        raise _cut(source, len(pieces))
-    return sentencepiece_model(pieces, _UNK_ID, _BOS_ID, _EOS_ID)
-
-
-def _piece(source: Source, index: int, data: bytes, score: float) -> Piece:
-    """llama2.c writes plain spaces, and newlines around the names of BOS and EOS."""
-    if index in (_BOS_ID, _EOS_ID):
-        return Piece("<s>" if index == _BOS_ID else "</s>", 0.0, PieceType.CONTROL)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ConversionError("vocabulary", f"{source.name}: piece {index} is not UTF-8") from None
-    if index == _UNK_ID:
-        return Piece(text, 0.0, PieceType.UNKNOWN)
-    if 3 <= index < 259 and text == byte_piece(index - 3):
-        return Piece(text, 0.0, PieceType.BYTE)
-    if not np.isfinite(score):
-        raise ConversionError("vocabulary", f"{source.name}: piece {index} has a score that is not finite")
-    return Piece(text.replace(" ", SPACE), score, PieceType.NORMAL)
-
-
-def _cut(source: Source, index: int) -> ConversionError:
-    return ConversionError("vocabulary", f"{source.name}: cut short or damaged at piece {index}")
