@@ -223,7 +223,7 @@ AVX512 void avx512_hadamard(int32_t *x, int n, int log2)
                 store512(x + j, _mm512_add_epi32(a, b));
                 store512(x + j + half, _mm512_sub_epi32(a, b));
             }
-    kernels_portable.hadamard(x + whole, n - whole, log2);   /* only where a block is shorter than a vector */
+    portable_hadamard(x + whole, n - whole, log2);   /* only where a block is shorter than a vector */
 }
 
 /* round_shift by s + 1 in each 64-bit lane. */

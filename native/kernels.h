@@ -82,7 +82,7 @@ struct kernels {
     void (*gemm)(const uint8_t *w, int64_t block_bytes, int blocks, int depth, struct vectors x, int tokens,
                  int32_t *out, int64_t out_stride);
 
-    /* The same over 4-bit blocks; for few tokens, whose bytes are not worth unpacking first. */
+    /* The same over 4-bit blocks, for few tokens. NULL where unpacking a block first is as good. */
     void (*gemm4)(const struct packed4 *w, int blocks, int depth, struct vectors x, int tokens, int32_t *out,
                   int64_t out_stride);
 
@@ -134,6 +134,21 @@ struct kernels {
 /* The set at `index` in order of rising preference, or NULL past the end. */
 const struct kernels *kernels_at(int index);
 /* CDEF END */
+
+/* The plain loops, for sets that have nothing better, and for the tails of vectors. */
+void portable_requantise(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n, int32_t *out);
+uint32_t portable_max_abs(const int32_t *x, int n);
+uint64_t portable_sum_squares(const int32_t *x, int n, int drop);
+int32_t portable_quantise(const int32_t *x, int n, int32_t reciprocal, int shift, int8_t *out);
+void portable_add(int32_t *x, const int32_t *y, int n);
+void portable_rotate(int32_t *x, const int32_t *turn, int n);
+void portable_silu_mul(const int32_t *gate, const int32_t *up, int n, int32_t *out);
+void portable_hadamard(int32_t *x, int n, int log2);
+void portable_scale_scores(int32_t *scores, struct scale query, const struct positions *p, int n,
+                           struct softmax *found);
+void portable_weigh(const int32_t *scores, const struct positions *p, int n, int8_t *high, int8_t *low,
+                    struct softmax *found);
+void portable_combine(const int64_t *sums, struct scale scale, int n, int32_t *out);
 
 extern const struct kernels kernels_portable;
 extern const struct kernels kernels_avx2;

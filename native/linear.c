@@ -16,16 +16,20 @@ static void product(const rail_model *model, struct scratch *own, const struct m
     struct packed4 packed = w->packed;
     packed.halves += first * block_bytes / 2;
     packed.codes += (int64_t)first * depth / 4;
-    if (tokens < UNPACK_FROM) {
+    if (tokens < UNPACK_FROM && k->gemm4) {
         k->gemm4(&packed, blocks, depth, vectors_of(x), tokens, out, TILE_ROWS);
         return;
     }
+    int together = tokens < UNPACK_FROM ? 1 : blocks;   /* one block stays in the first-level cache */
     for (int b = 0; b < blocks; b++) {
-        k->unpack(&packed, depth, own->unpacked + b * block_bytes);
+        int at = b % together;
+        k->unpack(&packed, depth, own->unpacked + at * block_bytes);
         packed.halves += block_bytes / 2;
         packed.codes += depth / 4;
+        if (at == together - 1)
+            k->gemm(own->unpacked, block_bytes, together, depth, vectors_of(x), tokens,
+                    out + (b - at) * BLOCK_ROWS, TILE_ROWS);
     }
-    k->gemm(own->unpacked, block_bytes, blocks, depth, vectors_of(x), tokens, out, TILE_ROWS);
 }
 
 /* One token's sums of n rows from `row` on as q16. */

@@ -28,49 +28,25 @@ static void gemm(const uint8_t *w, int64_t block_bytes, int blocks, int depth, s
             block_times(w + b * block_bytes, depth, x.data + t * x.stride, out + t * out_stride + b * BLOCK_ROWS);
 }
 
-/* Eight columns of a block: 64 bytes of halves become 128 bytes. */
-static void unpack_step(const uint8_t *halves, const uint8_t *codes, const uint8_t *codebooks, uint8_t *out)
-{
-    const uint8_t *low = codebooks + 16 * codes[0], *high = codebooks + 16 * codes[1];
-    for (int i = 0; i < 64; i++) {
-        out[i] = low[halves[i] & 15];
-        out[64 + i] = high[halves[i] >> 4];
-    }
-}
-
 static void unpack(const struct packed4 *w, int depth, uint8_t *out)
 {
-    for (int s = 0; s < depth / 8; s++)
-        unpack_step(w->halves + 64 * (int64_t)s, w->codes + 2 * s, w->codebooks, out + 128 * (int64_t)s);
-}
-
-static void gemm4(const struct packed4 *w, int blocks, int depth, struct vectors x, int tokens, int32_t *out,
-                  int64_t out_stride)
-{
-    for (int b = 0; b < blocks; b++) {
-        for (int t = 0; t < tokens; t++)
-            memset(out + t * out_stride + b * BLOCK_ROWS, 0, BLOCK_ROWS * sizeof *out);
-        for (int s = 0; s < depth / 8; s++) {
-            uint8_t bytes[128];
-            int64_t step = (int64_t)b * (depth / 8) + s;
-            unpack_step(w->halves + 64 * step, w->codes + 2 * step, w->codebooks, bytes);
-            for (int t = 0; t < tokens; t++) {
-                int32_t sums[BLOCK_ROWS], *to = out + t * out_stride + b * BLOCK_ROWS;
-                block_times(bytes, 8, x.data + t * x.stride + 8 * s, sums);
-                for (int r = 0; r < BLOCK_ROWS; r++)
-                    to[r] += sums[r];
-            }
+    for (int s = 0; s < depth / 8; s++, out += 128) {
+        const uint8_t *halves = w->halves + 64 * (int64_t)s;
+        const uint8_t *low = w->codebooks + 16 * w->codes[2 * s], *high = w->codebooks + 16 * w->codes[2 * s + 1];
+        for (int i = 0; i < 64; i++) {
+            out[i] = low[halves[i] & 15];
+            out[64 + i] = high[halves[i] >> 4];
         }
     }
 }
 
-static void requantise(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n, int32_t *out)
+void portable_requantise(const int32_t *acc, const uint16_t *scales, int32_t mantissa, int shift, int n, int32_t *out)
 {
     for (int i = 0; i < n; i++)
         out[i] = saturate(round_shift((int64_t)acc[i] * ((int32_t)scales[i] * mantissa), shift));
 }
 
-static uint32_t max_abs(const int32_t *x, int n)
+uint32_t portable_max_abs(const int32_t *x, int n)
 {
     uint32_t max = 0;
     for (int i = 0; i < n; i++) {
@@ -80,7 +56,7 @@ static uint32_t max_abs(const int32_t *x, int n)
     return max;
 }
 
-static uint64_t sum_squares(const int32_t *x, int n, int drop)
+uint64_t portable_sum_squares(const int32_t *x, int n, int drop)
 {
     uint64_t sum = 0;
     for (int i = 0; i < n; i++) {
@@ -90,7 +66,7 @@ static uint64_t sum_squares(const int32_t *x, int n, int drop)
     return sum;
 }
 
-static int32_t quantise(const int32_t *x, int n, int32_t reciprocal, int shift, int8_t *out)
+int32_t portable_quantise(const int32_t *x, int n, int32_t reciprocal, int shift, int8_t *out)
 {
     int32_t sum = 0;
     for (int i = 0; i < n; i++) {
@@ -100,14 +76,14 @@ static int32_t quantise(const int32_t *x, int n, int32_t reciprocal, int shift, 
     return sum;
 }
 
-static void add(int32_t *x, const int32_t *y, int n)
+void portable_add(int32_t *x, const int32_t *y, int n)
 {
     for (int i = 0; i < n; i++)
         x[i] = saturate((int64_t)x[i] + y[i]);
 }
 
 /* |x| < 2^31 and |cos|, |sin| <= 2^30: sums stay under 2^62. */
-static void rotate(int32_t *x, const int32_t *turn, int n)
+void portable_rotate(int32_t *x, const int32_t *turn, int n)
 {
     for (int i = 0; i < n; i += 2) {
         int64_t a = x[i], b = x[i + 1];
@@ -116,7 +92,7 @@ static void rotate(int32_t *x, const int32_t *turn, int n)
     }
 }
 
-static void silu_mul(const int32_t *gate, const int32_t *up, int n, int32_t *out)
+void portable_silu_mul(const int32_t *gate, const int32_t *up, int n, int32_t *out)
 {
     for (int i = 0; i < n; i++) {
         int64_t silu = round_shift((int64_t)gate[i] * sigmoid_q15(gate[i]), 15);
@@ -124,7 +100,7 @@ static void silu_mul(const int32_t *gate, const int32_t *up, int n, int32_t *out
     }
 }
 
-static void hadamard(int32_t *x, int n, int log2)
+void portable_hadamard(int32_t *x, int n, int log2)
 {
     for (int half = 1; half < 1 << log2; half *= 2)
         for (int i = 0; i < n; i += 2 * half)
@@ -135,7 +111,7 @@ static void hadamard(int32_t *x, int n, int log2)
             }
 }
 
-static void scale_scores(int32_t *scores, struct scale query, const struct positions *p, int n,
+void portable_scale_scores(int32_t *scores, struct scale query, const struct positions *p, int n,
                          struct softmax *found)
 {
     found->max = found->top = INT32_MIN;
@@ -150,7 +126,7 @@ static void scale_scores(int32_t *scores, struct scale query, const struct posit
     }
 }
 
-static void weigh(const int32_t *scores, const struct positions *p, int n, int8_t *high, int8_t *low,
+void portable_weigh(const int32_t *scores, const struct positions *p, int n, int8_t *high, int8_t *low,
                   struct softmax *found)
 {
     int peak = (found->top - found->max + 65535) >> 16;   /* exponent of the largest weighted value */
@@ -167,7 +143,7 @@ static void weigh(const int32_t *scores, const struct positions *p, int n, int8_
     }
 }
 
-static void combine(const int64_t *sums, struct scale scale, int n, int32_t *out)
+void portable_combine(const int64_t *sums, struct scale scale, int n, int32_t *out)
 {
     int shift = clamp_int(scale.exponent, 1, 62);
     for (int i = 0; i < n; i++)
@@ -178,17 +154,16 @@ const struct kernels kernels_portable = {
     .name = "portable",
     .usable = usable,
     .gemm = gemm,
-    .gemm4 = gemm4,
     .unpack = unpack,
-    .requantise = requantise,
-    .max_abs = max_abs,
-    .sum_squares = sum_squares,
-    .quantise = quantise,
-    .add = add,
-    .rotate = rotate,
-    .silu_mul = silu_mul,
-    .hadamard = hadamard,
-    .scale_scores = scale_scores,
-    .weigh = weigh,
-    .combine = combine,
+    .requantise = portable_requantise,
+    .max_abs = portable_max_abs,
+    .sum_squares = portable_sum_squares,
+    .quantise = portable_quantise,
+    .add = portable_add,
+    .rotate = portable_rotate,
+    .silu_mul = portable_silu_mul,
+    .hadamard = portable_hadamard,
+    .scale_scores = portable_scale_scores,
+    .weigh = portable_weigh,
+    .combine = portable_combine,
 };
