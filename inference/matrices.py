@@ -33,3 +33,15 @@ def looked_up(stored: Bytes, codes: Bytes, codebooks: Bytes) -> Bytes:
     """4-bit weights as bytes in the form of `blocked`: each half picks from the codebook that its code names."""
     indexes = np.stack([stored & 15, stored >> 4], axis=2).reshape(stored.shape[0], -1, ROWS, 4)
     return codebooks[codes[:, :, None, None], indexes]
+
+
+def padding_is_empty(stored: Bytes, rows: int, columns: int) -> bool:
+    """Whether all rows and columns past the real ones are 128, or index 0 with 4 bits a weight."""
+    last = stored[-1:]  # block: the only one with rows that are not there
+    if stored.ndim == 4:
+        empty = last.transpose(0, 2, 1, 3).reshape(ROWS, -1)[(rows - 1) % ROWS + 1 :]
+        tail = stored[:, columns // 4 :].transpose(0, 2, 1, 3).reshape(-1, stored.shape[1] * 4 - columns // 4 * 4)
+        return bool((empty == 128).all() and (tail[:, columns % 4 :] == 128).all())
+    halves = np.stack([stored & 15, stored >> 4], axis=2).reshape(stored.shape[0], -1, ROWS, 4)
+    offset = np.full(1, 128, dtype=np.uint8)
+    return padding_is_empty(halves + offset, rows, columns)

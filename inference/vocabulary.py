@@ -1,6 +1,7 @@
 """The text side of a model: how text becomes ids, and which ids end a run (SPEC.md, "Tokenizer")."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 KINDS = ("sentencepiece", "bpe")
 
@@ -15,3 +16,10 @@ class Vocabulary:
     add_bos: bool  # whether the beginning of a text gets BOS
     eos_id: int
     stop_ids: tuple[int, ...]  # each of them ends a run; ascending, `eos_id` is one of them
+
+    def to_map(self) -> dict[str, Any]:
+        return {**asdict(self), "stop_ids": list(self.stop_ids)}
+
+    @classmethod
+    def from_map(cls, found: dict[str, Any]) -> "Vocabulary":
+        return cls(**{**found, "stop_ids": tuple(found["stop_ids"])})

@@ -242,3 +242,34 @@ def sample(logits: np.ndarray, temperature_micro: int, top_k: int, top_p_micro: 
 def random_u64(seed: int, counter: int) -> int:
     """First 64 bits of the Philox 4x32-10 block at `counter`."""
     return lib.rail_random(seed, counter)
+
+
+def choose_codes(weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """For each 64 weights, int16 (n, 64), the number of the codebook, of int16 (256, 16), that is nearest to them."""
+    codes = np.empty(len(weights), dtype=np.uint8)
+    _conversion_arrays(weights, levels)
+    lib.rail_choose_codes(_data(weights, "int16_t *"), len(weights), _data(levels, "int16_t *"), _data(codes, "uint8_t *"))
+    return codes
+
+
+def nearest_levels(weights: np.ndarray, levels: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Index of the nearest level of each weight in the codebook that its 64 weights have, uint8 (n, 64)."""
+    indexes = np.empty(weights.shape, dtype=np.uint8)
+    _conversion_arrays(weights, levels)
+    lib.rail_nearest_levels(
+        _data(weights, "int16_t *"), len(weights), _data(levels, "int16_t *"), _data(codes, "uint8_t *"),
+        _data(indexes, "uint8_t *"),
+    )  # fmt: skip
+    return indexes
+
+
+def _conversion_arrays(weights: np.ndarray, levels: np.ndarray) -> None:
+    if weights.ndim != 2 or weights.shape[1] != 64 or levels.shape != (256, 16):
+        raise KernelError(f"want weights (n, 64) and levels (256, 16), got {weights.shape} and {levels.shape}")
+    for array in (weights, levels):
+        if array.dtype != np.int16 or not array.flags.c_contiguous or np.abs(array.astype(np.int32)).max() >= 1 << 14:
+            raise KernelError("weights and levels must be contiguous int16 below 2**14")
+
+
+def _data(array: np.ndarray, ctype: str) -> object:
+    return ffi.cast(ctype, array.ctypes.data)

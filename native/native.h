@@ -69,6 +69,12 @@ int32_t rail_sample(const int32_t *logits, int32_t vocab, int64_t temperature_mi
                     int64_t top_p_micro, uint64_t seed, uint64_t position, uint64_t *scratch);
 /* Philox 4x32-10: the first 64 bits of the block at `counter` under `seed`. */
 uint64_t rail_random(uint64_t seed, uint64_t counter);
+
+/* For conversion: which of 256 codebooks of 16 rising levels suits 64 weights each, and which
+ * level of it is nearest to each weight, the lower one of equals. Weights and levels in one unit, |value| < 2^14. */
+void rail_choose_codes(const int16_t *weights, int64_t count, const int16_t *levels, uint8_t *codes);
+void rail_nearest_levels(const int16_t *weights, int64_t count, const int16_t *levels, const uint8_t *codes,
+                         uint8_t *indexes);
 /* CDEF END */
 
 #endif
