@@ -9,12 +9,13 @@ Strings are a u64 length and bytes. Every count is compared with the bytes that 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any
 
 from inference.convert.dequantise import OTHER_TYPES, TENSOR_TYPES, TensorType, dequantise
 from inference.convert.gguf_cursor import Cursor
-from inference.convert.lazy import Floats
+from inference.convert.lazy import StoredTensor
 from inference.convert.sources import Source
 from inference.errors import ConversionError
 
@@ -43,10 +44,11 @@ class Container:
     metadata: Mapping[str, Any]  # int, float, bool, str, or a list of one of them; floats of 32 bits as np.float32
     tensors: Mapping[str, TensorInfo]
 
-    def tensor(self, name: str) -> Floats:
-        """Values of a tensor as float32, exactly those that its blocks stand for."""
+    def stored(self, name: str) -> StoredTensor:
+        """A tensor of values as float32, exactly those that its blocks stand for."""
         info = self.tensors[name]
-        return dequantise(self.source.data[info.offset : info.offset + info.size_bytes], info.type, info.shape)
+        data = self.source.data[info.offset : info.offset + info.size_bytes]
+        return StoredTensor(info.shape, partial(dequantise, data, info.type, info.shape))
 
 
 def is_gguf(source: Source) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 
-from inference.convert.lazy import Floats
+from inference.convert.lazy import Floats, StoredTensor
 
 DIGITS = 80
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
@@ -81,6 +81,13 @@ def _decimal(value: Fraction) -> Decimal:
 def is_rotated(name: str) -> bool:
     """Whether the rows of a tensor, by our name, are rotated in pairs."""
     return name.removeprefix("layers.").partition(".")[2] in _ROTATED_PARTS
+
+
+def reordered(name: str, tensor: StoredTensor, head_dim: int) -> StoredTensor:
+    """The tensor of our name `name` from a source that keeps rotary pairs in halves: its rows as ours are."""
+    if not is_rotated(name):
+        return tensor
+    return StoredTensor(tensor.shape, lambda: interleaved(tensor.read(), head_dim))
 
 
 def interleaved(rows: Floats, head_dim: int) -> Floats:
