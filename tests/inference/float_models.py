@@ -169,11 +169,11 @@ def gguf_writer(model: FloatModel, path: Path, architecture: str | None = None) 
     writer.add_rope_freq_base(10000.0)
     writer.add_rope_dimension_count(config.head_dim)
     writer.add_vocab_size(config.vocab_size)
-    _add_vocabulary(writer, model.vocabulary.data)
+    add_vocabulary(writer, model.vocabulary.data)
     return writer
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: bytes) -> None:
+def add_vocabulary(writer: gguf.GGUFWriter, vocabulary: bytes) -> None:
     pieces = sentencepiece.SentencePieceProcessor(model_proto=vocabulary)
     ids = range(pieces.vocab_size())
     types = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
