@@ -19,12 +19,14 @@ exact, so only the one subtraction or addition rounds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.convert.lazy import Floats
+from inference.convert.lazy import Floats, StoredTensor
+from inference.convert.sources import Source
 
 Bytes = NDArray[np.integer[Any]]  # uint8
 Blocks = NDArray[Any]  # of a structured type: fields as drawn above
@@ -40,11 +42,27 @@ class TensorType:
     widen: Callable[[Blocks], Floats]  # n blocks to (n, block_values)
 
 
+def stored(source: Source, offset: int, kind: TensorType, shape: tuple[int, ...]) -> StoredTensor:
+    """A tensor whose blocks begin at byte `offset` of a source, and end inside it."""
+
+    def read() -> Floats:
+        values = dequantise(source.data[offset : offset + size_bytes(kind, shape)], kind, shape)
+        source.release()
+        return values
+
+    return StoredTensor(shape, read)
+
+
+def size_bytes(kind: TensorType, shape: tuple[int, ...]) -> int:
+    """Rows must be whole blocks."""
+    return prod(shape) // kind.block_values * kind.block.itemsize
+
+
 def dequantise(data: memoryview, kind: TensorType, shape: tuple[int, ...]) -> Floats:
     """The values of a tensor; `data` is exactly its blocks. An infinite scale gives values that are not finite."""
     blocks = np.frombuffer(data, kind.block)
     if kind.name == "F32":
-        return blocks.astype(np.float32, copy=False).reshape(shape)
+        return blocks.astype(np.float32, copy=not blocks.flags.aligned).reshape(shape)
     values = np.empty((len(blocks), kind.block_values), np.float32)
     step = _CHUNK_VALUES // kind.block_values
     with np.errstate(invalid="ignore"):

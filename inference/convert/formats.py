@@ -12,8 +12,8 @@ from inference.convert.sources import Source
 from inference.errors import ConversionError
 
 _KNOWN = (
-    "known are Hugging Face folders with config.json and safetensors, GGUF (versions 2 and 3) and the legacy .bin of "
-    "llama2.c (not its later versions)"
+    "known are GGUF (versions 2 and 3), the legacy .bin of llama2.c (not its later versions), and Hugging Face folders "
+    "with config.json and safetensors"
 )
 
 

@@ -148,5 +148,6 @@ def _factors(container: Container, pairs: int) -> list[Fraction]:
 
 
 def _unsupported(container: Container, key: str, hint: str = "") -> ConversionError:
-    shown = str(container.metadata.get(key))[:60]
+    value = container.metadata.get(key)
+    shown = f"an array of {len(value)}" if type(value) is list else ascii(value)[:60]
     return ConversionError("unsupported", f"{container.source.name}: {key} = {shown} is not supported{hint}")

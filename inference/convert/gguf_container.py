@@ -9,11 +9,9 @@ Strings are a u64 length and bytes. Every count is compared with the bytes that 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from math import prod
 from typing import Any
 
-from inference.convert.dequantise import OTHER_TYPES, TENSOR_TYPES, TensorType, dequantise
+from inference.convert.dequantise import OTHER_TYPES, TENSOR_TYPES, TensorType, size_bytes, stored
 from inference.convert.gguf_cursor import Cursor
 from inference.convert.lazy import StoredTensor
 from inference.convert.sources import Source
@@ -47,8 +45,7 @@ class Container:
     def stored(self, name: str) -> StoredTensor:
         """A tensor of values as float32, exactly those that its blocks stand for."""
         info = self.tensors[name]
-        data = self.source.data[info.offset : info.offset + info.size_bytes]
-        return StoredTensor(info.shape, partial(dequantise, data, info.type, info.shape))
+        return stored(self.source, info.offset, info.type, info.shape)
 
 
 def is_gguf(source: Source) -> bool:
@@ -76,7 +73,7 @@ def read_container(source: Source) -> Container:
         metadata[key] = cursor.value()
     alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
     if type(alignment) is not int or not 8 <= alignment <= 65_536 or alignment & (alignment - 1):
-        raise cursor.error(f"alignment {str(alignment)[:60]} is not a power of two from 8 to 65536")
+        raise cursor.error(f"alignment {ascii(alignment)[:60]} is not a power of two from 8 to 65536")
     raw = [_tensor_info(cursor) for _ in range(tensor_count)]
     start = cursor.at + -cursor.at % alignment
     tensors = {info.name: info for info in _placed(raw, start, alignment, cursor)}
@@ -102,7 +99,7 @@ def _tensor_info(cursor: Cursor) -> TensorInfo:
         )
     if 0 in shape or shape[-1] % kind.block_values:
         raise cursor.error(f"tensor {name!r} of type {kind.name} has shape {shape}")
-    return TensorInfo(name, kind, shape, offset, prod(shape) // kind.block_values * kind.block.itemsize)
+    return TensorInfo(name, kind, shape, offset, size_bytes(kind, shape))
 
 
 def _placed(infos: list[TensorInfo], start: int, alignment: int, cursor: Cursor) -> Iterator[TensorInfo]:

@@ -36,7 +36,7 @@ def gguf_vocabulary(container: Container) -> Vocabulary:
         if metadata.get(key) not in values:
             raise ConversionError(
                 "unsupported",
-                f"{container.source.name}: {metadata.prefix}{key} = {str(metadata.get(key))[:60]}; "
+                f"{container.source.name}: {metadata.prefix}{key} = {ascii(metadata.get(key))[:60]}; "
                 "only a sentencepiece vocabulary without normalisation is supported",
             )
     texts = metadata.array("tokens", str)

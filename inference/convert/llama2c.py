@@ -11,11 +11,10 @@ Little endian. The header fixes the exact size of a checkpoint, which is checked
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from math import isfinite, prod
 
 from inference.config import RANGES, ModelConfig
-from inference.convert.dequantise import F32, dequantise
+from inference.convert.dequantise import F32, stored
 from inference.convert.float_model import FloatModel, config_from, expected_shapes
 from inference.convert.interim import sentencepiece_vocabulary
 from inference.convert.lazy import LazyTensors, StoredTensor
@@ -81,18 +80,17 @@ def read_checkpoint(header: Header, tokenizer: Source) -> FloatModel:
     ConversionError.
     """
     source, shapes = header.source, expected_shapes(header.config)
-    stored: dict[str, StoredTensor] = {}
+    tensors: dict[str, StoredTensor] = {}
     offset = _HEADER.size
     for name, size in header.order:
         if name in shapes:
-            data = source.data[offset : offset + size]
-            stored[name] = StoredTensor(shapes[name], partial(dequantise, data, F32, shapes[name]))
+            tensors[name] = stored(source, offset, F32, shapes[name])
         offset += size
     pieces = read_tokenizer(tokenizer) if tokenizer.name.endswith(".bin") else bytes(tokenizer.data)
     vocabulary = sentencepiece_vocabulary(pieces, _BOS_ID, _EOS_ID, {_BOS_ID, _EOS_ID})  # its models end with BOS
     digests = {file.name: file.digest for file in (source, tokenizer)}
     rope_frequencies = frequencies(_ROPE_THETA, header.config.head_dim)
-    return FloatModel(header.config, LazyTensors(stored), rope_frequencies, vocabulary, None, digests)
+    return FloatModel(header.config, LazyTensors(tensors), rope_frequencies, vocabulary, None, digests)
 
 
 def _read_config(source: Source, name: str) -> tuple[ModelConfig, bool]:

@@ -11,11 +11,10 @@ compiled dependency for a format of one page.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from typing import Any
 
-from inference.convert.dequantise import BF16, F16, F32, dequantise
+from inference.convert.dequantise import BF16, F16, F32, stored
 from inference.convert.lazy import StoredTensor
 from inference.convert.sources import Source
 from inference.convert.strict_json import parse_object
@@ -57,8 +56,7 @@ class Weights:
                 "unsupported",
                 f"{self.source.name}: tensor {name!r} has type {place.dtype}; read are {', '.join(_TYPES)}",
             )
-        read = partial(dequantise, self.data(name), _TYPES[place.dtype], place.shape)
-        return StoredTensor(place.shape, read)
+        return stored(self.source, place.begin, _TYPES[place.dtype], place.shape)
 
     def data(self, name: str) -> memoryview:
         place = self.tensors[name]
