@@ -11,13 +11,14 @@ Little endian. The header fixes the exact size of a checkpoint, which is checked
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
-
-import numpy as np
-from numpy.typing import NDArray
+from math import isfinite, prod
 
 from inference.config import RANGES, ModelConfig
+from inference.convert.dequantise import F32, stored
 from inference.convert.float_model import FloatModel, config_from, expected_shapes
+from inference.convert.interim import sentencepiece_vocabulary
+from inference.convert.lazy import LazyTensors, StoredTensor
+from inference.convert.rope import frequencies
 from inference.convert.sources import Source
 from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
 from inference.errors import ConversionError
@@ -79,16 +80,17 @@ def read_checkpoint(header: Header, tokenizer: Source) -> FloatModel:
     ConversionError.
     """
     source, shapes = header.source, expected_shapes(header.config)
-    tensors: dict[str, NDArray[np.float32]] = {}
+    tensors: dict[str, StoredTensor] = {}
     offset = _HEADER.size
-    for tensor, size in header.order:
-        if tensor in shapes:
-            flat = np.frombuffer(source.data, "<f4", size // 4, offset)
-            tensors[tensor] = flat.astype(np.float32, copy=False).reshape(shapes[tensor])
+    for name, size in header.order:
+        if name in shapes:
+            tensors[name] = stored(source, offset, F32, shapes[name])
         offset += size
-    vocabulary = read_tokenizer(tokenizer) if tokenizer.name.endswith(".bin") else bytes(tokenizer.data)
+    pieces = read_tokenizer(tokenizer) if tokenizer.name.endswith(".bin") else bytes(tokenizer.data)
+    vocabulary = sentencepiece_vocabulary(pieces, _BOS_ID, _EOS_ID, {_BOS_ID, _EOS_ID})  # its models end with BOS
     digests = {file.name: file.digest for file in (source, tokenizer)}
-    return FloatModel(header.config, tensors, _ROPE_THETA, vocabulary, None, digests)
+    rope_frequencies = frequencies(_ROPE_THETA, header.config.head_dim)
+    return FloatModel(header.config, LazyTensors(tensors), rope_frequencies, vocabulary, None, digests)
 
 
 def _read_config(source: Source, name: str) -> tuple[ModelConfig, bool]:
@@ -109,8 +111,6 @@ def _read_config(source: Source, name: str) -> tuple[ModelConfig, bool]:
         vocab_size=abs(vocab_size),
         context_tokens=context_tokens,
         norm_eps=_NORM_EPS,
-        bos_id=_BOS_ID,
-        eos_id=_EOS_ID,
         name=name,
     )
     return config, vocab_size > 0
@@ -146,7 +146,7 @@ def _piece(source: Source, index: int, data: bytes, score: float) -> Piece:
         return Piece(text, 0.0, PieceType.UNKNOWN)
     if 3 <= index < 259 and text == byte_piece(index - 3):
         return Piece(text, 0.0, PieceType.BYTE)
-    if not np.isfinite(score):
+    if not isfinite(score):
         raise ConversionError("vocabulary", f"{source.name}: piece {index} has a score that is not finite")
     return Piece(text.replace(" ", SPACE), score, PieceType.NORMAL)
 
