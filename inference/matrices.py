@@ -31,17 +31,27 @@ def halved(indexes: Bytes) -> Bytes:
 
 def looked_up(stored: Bytes, codes: Bytes, codebooks: Bytes) -> Bytes:
     """4-bit weights as bytes in the form of `blocked`: each half picks from the codebook that its code names."""
-    indexes = np.stack([stored & 15, stored >> 4], axis=2).reshape(stored.shape[0], -1, ROWS, 4)
-    return codebooks[codes[:, :, None, None], indexes]
+    return codebooks[codes[:, :, None, None], _cells(stored)]
 
 
 def padding_is_empty(stored: Bytes, rows: int, columns: int) -> bool:
     """Whether all rows and columns past the real ones are 128, or index 0 with 4 bits a weight."""
-    last = stored[-1:]  # block: the only one with rows that are not there
+    step = 4 if stored.ndim == 4 else 8
+    last, tail = _cells(stored[-1:]), _cells(stored[:, columns // step :])
+    empty = 128 if stored.ndim == 4 else 0
+    rest = columns % step
+    return all(
+        (part == empty).all()
+        for part in (
+            last[:, :, (rows - 1) % ROWS + 1 :],
+            tail[:, -(-rest // 4) :],
+            tail[:, rest // 4 : rest // 4 + 1, :, rest % 4 :] if rest % 4 else tail[:, :0],
+        )
+    )
+
+
+def _cells(stored: Bytes) -> Bytes:
+    """Bytes or indexes as (blocks, groups of four columns, 16 rows, 4 columns)."""
     if stored.ndim == 4:
-        empty = last.transpose(0, 2, 1, 3).reshape(ROWS, -1)[(rows - 1) % ROWS + 1 :]
-        tail = stored[:, columns // 4 :].transpose(0, 2, 1, 3).reshape(-1, stored.shape[1] * 4 - columns // 4 * 4)
-        return bool((empty == 128).all() and (tail[:, columns % 4 :] == 128).all())
-    halves = np.stack([stored & 15, stored >> 4], axis=2).reshape(stored.shape[0], -1, ROWS, 4)
-    offset = np.full(1, 128, dtype=np.uint8)
-    return padding_is_empty(halves + offset, rows, columns)
+        return stored
+    return np.stack([stored & 15, stored >> 4], axis=2).reshape(len(stored), 2 * stored.shape[1], ROWS, 4)

@@ -16,6 +16,7 @@ DEPTH_MULTIPLE = 8
 """Columns of a stored matrix are a multiple of this; what is past the real ones weighs nothing."""
 
 THREADS_MAX = 64
+CAPTURE_TOKENS = lib.rail_capture_tokens()
 LAYER_MATRICES = ("wq", "wk", "wv", "wo", "w1", "w3", "w2")
 
 
@@ -165,6 +166,24 @@ class Model:
         logits = np.empty((wanted, self.config.vocab_size), dtype=np.int32)
         lib.rail_step(self._handle, native_pieces, len(pieces), ffi.cast("int32_t *", logits.ctypes.data))
         return logits
+
+
+    def capture(self, ids: Sequence[int]) -> np.ndarray:
+        """Inputs of every matrix for a sequence of at most `CAPTURE_TOKENS` tokens, int8 (n_layers + 1, 4, n, width):
+        of wq wk wv, wo, w1 w3, w2; in the last layer only place 0 is filled, for head. Rows end in zeros.
+        """
+        config = self.config
+        width = max(config.dim, config.n_heads * config.head_dim, config.ffn_dim)
+        if len(ids) > CAPTURE_TOKENS:
+            raise KernelError(f"at most {CAPTURE_TOKENS} tokens can be captured at once, got {len(ids)}")
+        found = np.zeros((config.n_layers + 1, 4, len(ids), width), dtype=np.int8)
+        session = self.session(len(ids))
+        lib.rail_capture(self._handle, _data(found, "int8_t *"), width)
+        try:
+            session.forward(ids, all_logits=True)
+        finally:
+            lib.rail_capture(self._handle, ffi.NULL, 0)
+        return found
 
 
 class Session:

@@ -81,6 +81,15 @@ static const struct rows *make_rows(const rail_model *model, const struct chunk 
     return &model->work.rows;
 }
 
+/* Copies the inputs of a matrix for a calibration. Any thread's rows will do: all are the same. */
+static void capture(const struct chunk *chunk, int thread, const struct rows *in, int count, int layer, int place)
+{
+    const rail_model *model = chunk->model;
+    int64_t row = ((int64_t)layer * 4 + place) * chunk->count;
+    for (int t = 0; model->capture && thread == 0 && t < count; t++)
+        memcpy(model->capture + (row + t) * model->capture_width, in->data + t * in->stride, (size_t)model->capture_width);
+}
+
 static void forward_layer(struct chunk *chunk, int layer, int thread, int threads)
 {
     const rail_model *model = chunk->model;
@@ -89,6 +98,7 @@ static void forward_layer(struct chunk *chunk, int layer, int thread, int thread
     int n = chunk->count, dim = model->d.dim, qkv = model->q_dim + 2 * model->kv_dim;
 
     const struct rows *in = make_rows(model, chunk, n, thread, threads, norm_row);
+    capture(chunk, thread, in, n, layer, 0);
     linear(model, thread, threads, &l->wq, in, n, w->qkv, qkv, STORE);
     linear(model, thread, threads, &l->wk, in, n, w->qkv + model->q_dim, qkv, STORE);
     linear(model, thread, threads, &l->wv, in, n, w->qkv + model->q_dim + model->kv_dim, qkv, STORE);
@@ -96,13 +106,16 @@ static void forward_layer(struct chunk *chunk, int layer, int thread, int thread
     attention(chunk, layer, thread, threads);
     pool_barrier(model->pool);
     in = make_rows(model, chunk, n, thread, threads, attention_row);
+    capture(chunk, thread, in, n, layer, 1);
     linear(model, thread, threads, &l->wo, in, n, w->x, dim, ADD);
     pool_barrier(model->pool);
 
     in = make_rows(model, chunk, n, thread, threads, norm_row);
+    capture(chunk, thread, in, n, layer, 2);
     gated(model, thread, threads, l, in, n, w->hidden);
     pool_barrier(model->pool);
     in = make_rows(model, chunk, n, thread, threads, hidden_row);
+    capture(chunk, thread, in, n, layer, 3);
     linear(model, thread, threads, &l->w2, in, n, w->x, dim, ADD);
     pool_barrier(model->pool);
 }
@@ -119,6 +132,7 @@ static void forward_chunk(void *argument, int thread)
         forward_layer(chunk, layer, thread, threads);
     if (chunk->wanted_count) {
         const struct rows *in = make_rows(model, chunk, chunk->wanted_count, thread, threads, wanted_row);
+        capture(chunk, thread, in, chunk->wanted_count, model->d.n_layers, 0);
         linear(model, thread, threads, &model->head, in, chunk->wanted_count, chunk->logits, model->d.vocab_size, STORE);
     }
 }
@@ -138,6 +152,14 @@ static int fill(struct chunk *chunk, const rail_piece *piece, int done)
     chunk->count += n;
     return n;
 }
+
+void rail_capture(rail_model *model, int8_t *out, int32_t width)
+{
+    model->capture = out;
+    model->capture_width = width;
+}
+
+int32_t rail_capture_tokens(void) { return CHUNK_TOKENS; }
 
 void rail_step(rail_model *model, const rail_piece *pieces, int32_t count, int32_t *logits)
 {

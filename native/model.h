@@ -78,6 +78,8 @@ struct rail_model {
     int64_t weights;            /* multiplications of one token's matrices, without the head */
     uint64_t score_factor_q30;  /* floor(log2(e) / sqrt(head_dim) * 2^30) */
     struct workspace work;
+    int8_t *capture;            /* where a calibration wants the inputs of matrices, or NULL */
+    int capture_width;
     struct allocation *allocations;
     int short_of_memory;        /* an allocation failed */
 };

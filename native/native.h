@@ -59,6 +59,11 @@ int64_t rail_session_bytes(const rail_session *session);
 /* Runs pieces of different sessions together. Logits (q16) go to `logits`, one row of vocab_size for each token that
  * wants them, in order. The caller checks ids against the vocabulary and positions against the contexts. */
 void rail_step(rail_model *model, const rail_piece *pieces, int32_t count, int32_t *logits);
+/* For calibration: the quantised inputs of every matrix during one step of at most rail_capture_tokens() tokens. Row t
+ * of the inputs of layer l begins at out + ((l * 4 + place) * tokens + t) * width; places: wq wk wv, wo, w1 w3, w2;
+ * layer n_layers, place 0: head (of every token). `width` is at least the widest input. NULL ends it. */
+void rail_capture(rail_model *model, int8_t *out, int32_t width);
+int32_t rail_capture_tokens(void);
 int32_t rail_position(const rail_session *session);
 void rail_truncate(rail_session *session, int32_t position);
 /* Makes `to`, of the same model and with room enough, hold the first `positions` tokens of `from`. */

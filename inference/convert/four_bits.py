@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +28,23 @@ def levels() -> NDArray[np.int16]:
     return np.ascontiguousarray((codebooks().astype(np.int16) - 128) * UNIT)
 
 
+def whole(steps: Floats) -> Floats:
+    """Weights in steps of their row's scale as whole numbers of UNITs."""
+    return np.clip(np.rint(steps * UNIT), -CUT, CUT)
+
+
 def comparable(steps: Floats) -> NDArray[np.int16]:
-    """Weights in steps of their row's scale, padded to whole blocks: (blocks of rows, groups, 64)."""
-    rows, columns = steps.shape
-    padded = np.zeros((-(-rows // 16) * 16, -(-columns // 8) * 8))
-    padded[:rows, :columns] = steps
-    whole = np.clip(np.rint(padded * UNIT), -CUT, CUT).astype(np.int16)
-    return np.ascontiguousarray(whole.reshape(-1, 16, whole.shape[1] // 4, 4).transpose(0, 2, 1, 3)).reshape(
-        len(whole) // 16, -1, 64
-    )
+    """The same as the groups of 64 that share a code: (blocks of rows, groups, 64)."""
+    return grouped(whole(steps).astype(np.int16))
+
+
+def grouped(values: NDArray[Any]) -> NDArray[Any]:
+    """(rows, columns) as groups of 16 rows x 4 columns, padded with zeros: (blocks, groups, 64)."""
+    rows, columns = values.shape
+    padded = np.zeros((-(-rows // 16) * 16, -(-columns // 8) * 8), dtype=values.dtype)
+    padded[:rows, :columns] = values
+    blocks = padded.reshape(-1, 16, padded.shape[1] // 4, 4).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(blocks).reshape(len(blocks), -1, 64)
 
 
 def choose_codes(weights: NDArray[np.int16]) -> NDArray[np.uint8]:
