@@ -270,3 +270,14 @@ def test_numbers_out_of_range_are_refused_without_being_expanded(number: str) ->
     with pytest.raises(ConversionError) as caught:
         read_config(text.encode(), "config.json", "m")
     assert caught.value.code in ("hf_config", "source_header")
+
+
+def test_defaults_are_those_of_the_reference() -> None:
+    transformers = peer("transformers")
+    for name in ("Llama", "Mistral", "Qwen2", "Qwen3"):
+        config = getattr(transformers, f"{name}Config")()
+        assert config.rope_parameters == {"rope_type": "default", "rope_theta": 10_000}
+        assert (config.tie_word_embeddings, config.hidden_act) == (False, "silu")
+        assert getattr(config, "use_sliding_window", False) is False
+        assert getattr(config, "max_window_layers", 28) == 28
+    assert transformers.LlamaConfig(num_attention_heads=16).num_key_value_heads == 16
