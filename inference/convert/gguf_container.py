@@ -21,7 +21,6 @@ MAGIC = b"GGUF"
 METADATA_MAX = 4096
 TENSORS_MAX = 1 << 14
 DIMENSIONS_MAX = 4
-NAME_BYTES_MAX = 256
 _DEFAULT_ALIGNMENT = 32
 
 
@@ -67,7 +66,7 @@ def read_container(source: Source) -> Container:
         raise cursor.error(f"{tensor_count} tensors and {entry_count} metadata entries are too many")
     metadata: dict[str, Any] = {}
     for _ in range(entry_count):
-        key = cursor.string(NAME_BYTES_MAX)
+        key = cursor.name()
         if key in metadata:
             raise cursor.error(f"metadata key {key!r} is repeated")
         metadata[key] = cursor.value()
@@ -84,7 +83,7 @@ def read_container(source: Source) -> Container:
 
 def _tensor_info(cursor: Cursor) -> TensorInfo:
     """A tensor info with its offset as stored: from the start of the data."""
-    name = cursor.string(NAME_BYTES_MAX)
+    name = cursor.name()
     dimensions = cursor.unsigned(4)
     if not 1 <= dimensions <= DIMENSIONS_MAX:
         raise cursor.error(f"tensor {name!r} has {dimensions} dimensions")

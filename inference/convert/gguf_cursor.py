@@ -10,6 +10,7 @@ from inference.errors import ConversionError
 FRONT_BYTES_MAX = 64 << 20  # bounds the memory of the metadata, which Python holds in up to ten times its bytes
 STRING_BYTES_MAX = 16 << 20
 ARRAY_ITEMS_MAX = 1 << 21
+NAME_BYTES_MAX = 256
 
 _STRING, _ARRAY, _BOOL = 8, 9, 7
 _SCALARS = {
@@ -56,6 +57,13 @@ class Cursor:
             return str(self.take(length), "utf-8")
         except UnicodeDecodeError:
             raise self.error("a string that is not UTF-8") from None
+
+    def name(self) -> str:
+        """A key, or the name of a tensor."""
+        text = self.string(NAME_BYTES_MAX)
+        if not text.isprintable():
+            raise self.error(f"a name that is not printable: {text[:60]!r}")
+        return text
 
     def value(self) -> Any:
         """A type and a value of it. Arrays come as lists, 32-bit floats as np.float32."""

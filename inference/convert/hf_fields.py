@@ -59,5 +59,5 @@ class Fields:
         return ConversionError("hf_config", f"{self.where}: {key} is missing or is not {rule}")
 
     def unsupported(self, key: str, hint: str = "") -> ConversionError:
-        shown = ascii(self.values.get(key))[:60]
-        return ConversionError("unsupported", f"{self.where}: {key} = {shown} is not supported{hint}")
+        name, shown = ascii(key)[1:-1][:60], ascii(self.values.get(key))[:60]
+        return ConversionError("unsupported", f"{self.where}: {name} = {shown} is not supported{hint}")

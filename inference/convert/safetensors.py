@@ -94,8 +94,8 @@ def _check_metadata(source: Source, metadata: Any) -> None:
 
 
 def _place(source: Source, name: str, entry: Any, start: int) -> TensorPlace:
-    if len(name) > NAME_CHARACTERS_MAX:
-        raise _damaged(source, f"a tensor name of {len(name)} characters")
+    if not name.isprintable() or len(name) > NAME_CHARACTERS_MAX:
+        raise _damaged(source, f"the tensor name {name[:60]!r} is not printable or longer than 256 characters")
     if type(entry) is not dict or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise _damaged(source, f"tensor {name!r} does not have exactly dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]

@@ -1,5 +1,6 @@
 """Models in GGUF files made by the `gguf` package: exact values, each architecture's order of rows, and refusal."""
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,20 @@ def test_blocks_of_256_are_widened_and_reordered(family: str, kind: str, path: P
     found = read(path)
     again = dict(gguf_tensors(found))
     assert all(np.array_equal(again[name], tensor) for name, tensor in expected.items())
+
+
+def test_no_more_than_one_tensor_is_held(path: Path) -> None:
+    model = float_model(dim=512, n_layers=6, ffn_dim=1024, head_dim=128)
+    write_gguf(model, path, "Q8_0")
+    sizes = [tensor.nbytes for tensor in model.tensors.values()]
+    del model
+    found = read(path)
+    tracemalloc.start()
+    for name in found.tensors:
+        found.tensor(name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * max(sizes) + (12 << 20) < sum(sizes)  # two tensors' worth, and the steps of one chunk
 
 
 def test_infinite_scale_is_refused_when_the_tensor_is_taken(path: Path) -> None:

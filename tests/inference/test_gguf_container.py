@@ -86,6 +86,8 @@ LIES = {
     "unknown type": container(entries=[entry("a", 13, b"")]),
     "boolean of 2": container(entries=[entry("a", 7, b"\2")]),
     "key twice": container(entries=[entry("a", 7, b"\1")] * 2),
+    "key with an escape": container(entries=[entry("a\x1b[2J", 7, b"\1")]),
+    "tensor name of a line": container(infos=[info("a\n", (8,), 0, 0)], data=bytes(32)),
     "key not UTF-8": container(entries=[text(b"\xff") + struct.pack("<I", 7) + b"\1"]),
     "alignment 0": container(entries=[entry("general.alignment", 4, struct.pack("<I", 0))]),
     "alignment 33": container(entries=[entry("general.alignment", 4, struct.pack("<I", 33))]),
