@@ -48,9 +48,13 @@ class ModelWriter:
             handle, self._temporary = tempfile.mkstemp(
                 prefix=self._path.name + ".", suffix=".partial", dir=self._path.parent
             )
-            self._file = os.fdopen(handle, "w+b")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._file = os.fdopen(handle, "w+b")
+        try:
             self._file.truncate(self._start + max(spec.end for spec in self._specs.values()))
         except OSError as error:
+            self._discard()
             raise self._unwritable(error) from error
 
     def write(self, name: str, tensor: np.ndarray, first: int = 0) -> None:
@@ -103,7 +107,12 @@ class ModelWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.close()
+        self._discard()
+
+    def _discard(self) -> None:
+        """Close the unnamed file and remove it, if it has no name yet. What a full disk still owes it is lost too."""
+        with suppress(OSError):
+            self._file.close()
         with suppress(FileNotFoundError):
             os.unlink(self._temporary)
 
