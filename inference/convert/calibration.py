@@ -78,8 +78,12 @@ class Inputs:
 
 
 def damped(gram: NDArray[np.int32]) -> Floats:
-    """Integers below 2**26 in proportion to the products, with a hundredth of their mean added to the diagonal."""
+    """Integers up to 2**26 in proportion to the products, with a hundredth of their mean added to the diagonal.
+
+    They are smaller for very many columns, so that sums of their products with numbers of 14 bits stay below 2**53.
+    """
     whole = gram.astype(np.float64)
     diagonal = np.diagonal(whole)
     whole[np.diag_indices_from(whole)] += max(1.0, np.rint(0.01 * float(diagonal.astype(np.int64).sum()) / len(gram)))
-    return np.rint(whole * (2.0**26 / whole.max()))
+    top = min(26, 38 - len(gram).bit_length())
+    return np.rint(whole * (2.0**top / whole.max()))

@@ -21,8 +21,8 @@ ROWS = 4096  # rows at one time
 def round_rows(weights: Floats, codes: NDArray[np.uint8], gram: Floats) -> NDArray[np.uint8]:
     """Level of each weight, (rows, columns).
 
-    `weights`: whole numbers in the units of `four_bits.levels`, |w| < 2**14; `codes` (blocks, groups); `gram` whole
-    numbers below 2**26 with a positive diagonal.
+    `weights`: whole numbers in the units of `four_bits.levels`, |w| < 2**13; `codes` (blocks, groups); `gram` as
+    `calibration.damped` gives it.
     """
     indexes = np.empty(weights.shape, dtype=np.uint8)
     by_row = np.repeat(codes, 16, axis=0)[: len(weights)]
