@@ -20,19 +20,30 @@ static struct scale prepare_head(const rail_model *model, int32_t *x, const int3
     return gain ? norm_scale(max, n, root) : plain_scale(max);
 }
 
-/* Four bytes of four columns a block row apart: how a vector stands in blocked keys. */
-static void store_key(const rail_model *model, uint8_t *keys, int position, const int8_t *key)
+/* Bytes with their offset, four at a time. */
+static void store_offset(uint8_t *to, const int8_t *from)
 {
-    uint8_t *block = keys + (int64_t)(position / BLOCK_ROWS) * BLOCK_ROWS * model->key_depth;
-    for (int i = 0; i < model->d.head_dim; i++)
-        block[i / 4 * 4 * BLOCK_ROWS + position % BLOCK_ROWS * 4 + i % 4] = (uint8_t)(key[i] + 128);
+    uint32_t word;
+    memcpy(&word, from, sizeof word);
+    word ^= UINT32_C(0x80808080);
+    memcpy(to, &word, sizeof word);
 }
 
+/* Four columns of a block row stand together, the next four a whole group on. `key` is padded to four. */
+static void store_key(const rail_model *model, uint8_t *keys, int position, const int8_t *key)
+{
+    uint8_t *row = keys + (int64_t)(position / BLOCK_ROWS) * BLOCK_ROWS * model->key_depth + position % BLOCK_ROWS * 4;
+    for (int i = 0; i < model->d.head_dim; i += 4)
+        store_offset(row + i * BLOCK_ROWS, key + i);
+}
+
+/* A value is a column: its bytes stand four apart, 16 of them in a block. */
 static void store_value(const rail_session *s, uint8_t *values, int position, const int8_t *value)
 {
     uint8_t *column = values + position / 4 * 4 * BLOCK_ROWS + position % 4;
-    for (int i = 0; i < s->model->d.head_dim; i++)
-        column[(int64_t)(i / BLOCK_ROWS) * BLOCK_ROWS * s->capacity + i % BLOCK_ROWS * 4] = (uint8_t)(value[i] + 128);
+    for (int i = 0; i < s->model->value_blocks; i++, column += (int64_t)BLOCK_ROWS * s->capacity, value += BLOCK_ROWS)
+        for (int r = 0; r < BLOCK_ROWS; r++)
+            column[4 * r] = (uint8_t)(value[r] + 128);
 }
 
 /* Keys and values of one KV head of a segment's tokens go into the cache. */
@@ -42,7 +53,7 @@ static void store_heads(const struct chunk *chunk, const struct segment *segment
     const rail_session *s = chunk->tokens[segment->begin].session;
     int64_t row = cache_row(s, layer, kv_head);
     int n = model->d.head_dim;
-    int8_t bytes[256];
+    int8_t bytes[256] = {0};
     for (int t = segment->begin; t < segment->begin + segment->count; t++) {
         int32_t *key = model->work.qkv + (int64_t)t * (model->q_dim + 2 * model->kv_dim) + model->q_dim + kv_head * n;
         int position = chunk->tokens[t].position;
@@ -83,7 +94,8 @@ struct view {
     int base;        /* first position looked at, a multiple of 64 */
     int position;    /* of the first token */
     int rows;        /* query heads times tokens */
-    int64_t span;    /* positions from base on, to a multiple of 64 */
+    int span;        /* positions from base on, to a multiple of 64 */
+    int64_t stride;  /* between rows of scores */
 };
 
 /* Positions from..to, counted from the base, that query row r attends to. */
@@ -107,11 +119,11 @@ static void score(const rail_model *model, const struct scratch *own, const stru
     int end = v->position + v->rows / model->group;
     model->kernels->gemm(cached_keys(v->session, v->row) + (int64_t)v->base * model->key_depth,
                          BLOCK_ROWS * model->key_depth, round_up(end - v->base, BLOCK_ROWS) / BLOCK_ROWS,
-                         model->key_depth, vectors_of(&own->queries), v->rows, own->scores, v->span);
+                         model->key_depth, vectors_of(&own->queries), v->rows, own->scores, v->stride);
     for (int r = 0; r < v->rows; r++) {
         struct range in = seen(model, v, r);
         struct positions p = positions_at(v, in.begin);
-        model->kernels->scale_scores(own->scores + r * v->span + in.begin, own->queries.scales[r], &p,
+        model->kernels->scale_scores(own->scores + r * v->stride + in.begin, own->queries.scales[r], &p,
                                      in.end - in.begin, &own->found[r]);
     }
 }
@@ -122,14 +134,15 @@ static void weigh_piece(const rail_model *model, const struct scratch *own, cons
 {
     struct range in = seen(model, v, r);
     struct softmax *found = &own->found[r];
-    int8_t *high = own->digits + (int64_t)r * depth, *low = high + (int64_t)v->rows * depth;
+    int64_t stride = row_stride(depth);
+    int8_t *high = own->digits + r * stride, *low = high + v->rows * stride;
     int begin = in.begin > from ? in.begin - from : 0, end = in.end - from < depth ? in.end - from : depth;
     found->high = found->low = 0;
     memset(high, 0, (size_t)depth);
     memset(low, 0, (size_t)depth);
     if (begin < end) {
         struct positions p = positions_at(v, from + begin);
-        model->kernels->weigh(own->scores + r * v->span + from + begin, &p, end - begin, high + begin, low + begin,
+        model->kernels->weigh(own->scores + r * v->stride + from + begin, &p, end - begin, high + begin, low + begin,
                               found);
     }
     own->digit_excess[r] = 128 * found->high;
@@ -142,10 +155,10 @@ static void sum_values(const rail_model *model, const struct scratch *own, const
     int width = model->value_blocks * BLOCK_ROWS;
     memset(own->values, 0, (size_t)v->rows * (size_t)width * sizeof *own->values);
     for (int from = 0; from < v->span; from += PIECE) {
-        int depth = v->span - from < PIECE ? (int)(v->span - from) : PIECE;
+        int depth = v->span - from < PIECE ? v->span - from : PIECE;
         for (int r = 0; r < v->rows; r++)
             weigh_piece(model, own, v, r, from, depth);
-        struct vectors digits = {own->digits, depth, own->digit_excess};
+        struct vectors digits = {own->digits, row_stride(depth), own->digit_excess};
         model->kernels->gemm(cached_values(v->session, v->row) + ((int64_t)v->base + from) * BLOCK_ROWS,
                              (int64_t)v->session->capacity * BLOCK_ROWS, model->value_blocks, depth, digits,
                              2 * v->rows, own->halves, width);
@@ -161,8 +174,8 @@ static void attend(const struct chunk *chunk, struct scratch *own, int layer, in
     const rail_session *s = chunk->tokens[first].session;
     int position = chunk->tokens[first].position, window = model->d.window_tokens;
     int base = window && position >= window ? (position - window + 1) & ~63 : 0;
-    struct view v = {s, cache_row(s, layer, kv_head), base, position, tokens * model->group,
-                     round_up(position + tokens - base, 64)};
+    int span = round_up(position + tokens - base, 64);
+    struct view v = {s, cache_row(s, layer, kv_head), base, position, tokens * model->group, span, row_stride(span)};
     take_queries(chunk, own, layer, kv_head, first, tokens);
     score(model, own, &v);
     sum_values(model, own, &v);

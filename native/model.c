@@ -35,7 +35,7 @@ static struct matrix take_matrix(const rail_matrix *m, const uint8_t *codebooks)
 
 static struct rows take_rows(rail_model *model, size_t count, int width)
 {
-    int stride = round_up(width, 64);
+    int stride = row_stride(width);
     return (struct rows){take(model, count, (size_t)stride), stride, take(model, count, sizeof(struct scale)),
                          take(model, count, sizeof(int32_t))};
 }
@@ -57,7 +57,7 @@ static void take_layers(rail_model *model, const rail_matrix *m, const rail_arra
 static void take_scratch(rail_model *model, struct scratch *s, int widest, int deepest_packed)
 {
     size_t rows = (size_t)model->attend_rows, width = (size_t)model->value_blocks * BLOCK_ROWS;
-    size_t span = (size_t)round_up(model->d.context_tokens, 64);
+    size_t span = (size_t)row_stride(model->d.context_tokens), piece = span < PIECE ? span : (size_t)row_stride(PIECE);
     s->rows = take_rows(model, PRIVATE_TOKENS, widest);
     s->wide = take(model, (size_t)widest, sizeof *s->wide);
     s->sums = take(model, (size_t)CHUNK_TOKENS * TILE_ROWS, sizeof *s->sums);
@@ -66,7 +66,7 @@ static void take_scratch(rail_model *model, struct scratch *s, int widest, int d
     s->queries = take_rows(model, rows, model->d.head_dim);
     s->scores = take(model, rows * span, sizeof *s->scores);
     s->found = take(model, rows, sizeof *s->found);
-    s->digits = take(model, 2 * rows * (span < PIECE ? span : PIECE), 1);
+    s->digits = take(model, 2 * rows * piece, 1);
     s->digit_excess = take(model, 2 * rows, sizeof *s->digit_excess);
     s->halves = take(model, 2 * rows * width, sizeof *s->halves);
     s->values = take(model, rows * width, sizeof *s->values);

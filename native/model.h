@@ -44,9 +44,9 @@ struct scratch {
     int32_t *sums, *more;    /* (CHUNK, TILE_ROWS) */
     uint8_t *unpacked;       /* TILE_BLOCKS blocks of the deepest matrix; NULL without 4-bit weights */
     struct rows queries;     /* attend_rows */
-    int32_t *scores;         /* (attend_rows, span) */
+    int32_t *scores;         /* (attend_rows, span of the context) */
     struct softmax *found;   /* attend_rows */
-    int8_t *digits;          /* (2 attend_rows, span or PIECE): all high ones, then all low ones */
+    int8_t *digits;          /* (2 attend_rows, span or PIECE): all high digits, then all low ones */
     int32_t *digit_excess;   /* 2 attend_rows */
     int32_t *halves;         /* (2 attend_rows, head_dim to 16) */
     int64_t *values;         /* (attend_rows, head_dim to 16) */
@@ -98,6 +98,10 @@ static inline struct vectors vectors_of(const struct rows *rows)
 {
     return (struct vectors){rows->data, rows->stride, rows->excess};
 }
+
+/* The distance between rows of this many bytes or items: an odd multiple of 64, so that rows do not all fall into the
+ * same few sets of the cache. */
+static inline int row_stride(int width) { return (width + 63) / 64 * 64 | 64; }
 
 static inline int round_up(int v, int to) { return (v + to - 1) / to * to; }
 
