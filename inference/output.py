@@ -6,13 +6,14 @@ Generation and replay both go through this one class, so they cannot disagree ab
 from collections.abc import Sequence
 
 from inference.sampling import SamplingParams
-from inference.tokenizer import Tokenizer, Utf8Stream
+from inference.text_stream import Utf8Stream
+from inference.tokenizer import Tokenizer
 
 
 class Output:
     """Takes ids one at a time until `finish_reason` is set.
 
-    A run ends with an EOS or BOS, with the id that completes a stop text, or with the id number `tokens_max`.
+    A run ends with a stop id of the vocabulary, the id that completes a stop text, or the id number `tokens_max`.
     Text that may still turn out to be the beginning of a stop text is held back, as is a character that is cut.
     """
 
@@ -38,7 +39,7 @@ class Output:
         """Add a sampled id; the text that is certain now."""
         assert self.finish_reason is None
         self.tokens += 1
-        if id in (self._tokenizer.eos_id, self._tokenizer.bos_id):
+        if id in self._tokenizer.stop_ids:
             return self._end("stop")
         pending = self._held + self._tokenizer.piece(id, self._previous)
         self._previous = id

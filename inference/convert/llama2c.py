@@ -1,9 +1,8 @@
-"""Reader of llama2.c's legacy checkpoints and of its tokenizer files.
+"""Reader of llama2.c's legacy checkpoints.
 
     checkpoint   7 int32: dim hidden_dim n_layers n_heads n_kv_heads vocab_size seq_len, then float32 tensors:
                  tok_embed, then for all layers together norm_attn wq wk wv wo norm_ffn w1 w2 w3, then norm_final,
                  cosines and sines of the rotary angles (not used here), and the head if vocab_size is negative
-    tokenizer    u32 longest piece, then for each piece: float32 score, u32 length, the bytes
 
 Little endian. The header fixes the exact size of a checkpoint, which is checked before anything else is read.
 """
@@ -16,20 +15,20 @@ from math import isfinite, prod
 from inference.config import RANGES, ModelConfig
 from inference.convert.dequantise import F32, stored
 from inference.convert.float_model import FloatModel, config_from, expected_shapes
+<<<<<<< HEAD
 from inference.convert.interim import sentencepiece_vocabulary
 from inference.convert.lazy import LazyTensors, StoredTensor
 from inference.convert.rope import frequencies
+=======
+from inference.convert.llama2c_vocabulary import llama2c_vocabulary
+>>>>>>> tokens
 from inference.convert.sources import Source
-from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
 from inference.errors import ConversionError
 
 _HEADER = struct.Struct("<7i")
-_PIECE = struct.Struct("<fI")
 _LAYER_ORDER = ("norm_attn", "wq", "wk", "wv", "wo", "norm_ffn", "w1", "w2", "w3")
 _NORM_EPS = Fraction(1, 100_000)  # fixed in llama2.c
 _ROPE_THETA = Fraction(10_000)
-_UNK_ID, _BOS_ID, _EOS_ID = 0, 1, 2
-_PIECES_MAX = 1 << 20
 _FIELDS = ("dim", "ffn_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "context_tokens")
 
 
@@ -86,8 +85,12 @@ def read_checkpoint(header: Header, tokenizer: Source) -> FloatModel:
         if name in shapes:
             tensors[name] = stored(source, offset, F32, shapes[name])
         offset += size
+<<<<<<< HEAD
     pieces = read_tokenizer(tokenizer) if tokenizer.name.endswith(".bin") else bytes(tokenizer.data)
     vocabulary = sentencepiece_vocabulary(pieces, _BOS_ID, _EOS_ID, {_BOS_ID, _EOS_ID})  # its models end with BOS
+=======
+    vocabulary = llama2c_vocabulary(tokenizer)
+>>>>>>> tokens
     digests = {file.name: file.digest for file in (source, tokenizer)}
     rope_frequencies = frequencies(_ROPE_THETA, header.config.head_dim)
     return FloatModel(header.config, LazyTensors(tensors), rope_frequencies, vocabulary, None, digests)
@@ -114,6 +117,7 @@ def _read_config(source: Source, name: str) -> tuple[ModelConfig, bool]:
         name=name,
     )
     return config, vocab_size > 0
+<<<<<<< HEAD
 
 
 def read_tokenizer(source: Source) -> bytes:
@@ -153,3 +157,5 @@ def _piece(source: Source, index: int, data: bytes, score: float) -> Piece:
 
 def _cut(source: Source, index: int) -> ConversionError:
     return ConversionError("vocabulary", f"{source.name}: cut short or damaged at piece {index}")
+=======
+>>>>>>> tokens
