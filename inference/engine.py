@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 import native
 from inference.batch import Batch
 from inference.config import ENGINE
-from inference.errors import ContextError, InferenceError, KernelError, TokenizerError
+from inference.errors import ContextError, InferenceError, KernelError
 from inference.kernels import load_kernels
 from inference.modelfile import ModelFile
 from inference.output import Output
@@ -45,9 +45,7 @@ class Engine:
     ) -> None:
         self.model = model
         self.root = model.root
-        self.tokenizer = Tokenizer(model.vocabulary)
-        if self.tokenizer.vocab_size > model.config.vocab_size:
-            raise TokenizerError("vocabulary_mismatch", f"{model.path}: the vocabulary does not belong to this model")
+        self.tokenizer = Tokenizer(model.vocabulary, model.config.vocab_size)
         self._native = load_kernels(model, threads, kernels)
         self.kernels: str = self._native.kernels
         self.threads: int = self._native.threads

@@ -10,7 +10,7 @@ from inference.convert.float_model import FloatModel, check_shapes
 from inference.convert.hf_config import FolderConfig, read_config
 from inference.convert.hf_template import TEMPLATE_FILE, TOKENIZER_CONFIG, chat_template
 from inference.convert.hf_weights import FolderWeights, open_weights
-from inference.convert.interim import folder_vocabulary
+from inference.convert.hf_vocabulary import folder_vocabulary
 from inference.convert.lazy import LazyTensors
 from inference.convert.rope import reordered
 from inference.convert.safetensors import Weights

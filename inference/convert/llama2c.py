@@ -10,18 +10,14 @@ Little endian. The header fixes the exact size of a checkpoint, which is checked
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite, prod
+from math import prod
 
 from inference.config import RANGES, ModelConfig
 from inference.convert.dequantise import F32, stored
 from inference.convert.float_model import FloatModel, config_from, expected_shapes
-<<<<<<< HEAD
-from inference.convert.interim import sentencepiece_vocabulary
 from inference.convert.lazy import LazyTensors, StoredTensor
-from inference.convert.rope import frequencies
-=======
 from inference.convert.llama2c_vocabulary import llama2c_vocabulary
->>>>>>> tokens
+from inference.convert.rope import frequencies
 from inference.convert.sources import Source
 from inference.errors import ConversionError
 
@@ -85,12 +81,7 @@ def read_checkpoint(header: Header, tokenizer: Source) -> FloatModel:
         if name in shapes:
             tensors[name] = stored(source, offset, F32, shapes[name])
         offset += size
-<<<<<<< HEAD
-    pieces = read_tokenizer(tokenizer) if tokenizer.name.endswith(".bin") else bytes(tokenizer.data)
-    vocabulary = sentencepiece_vocabulary(pieces, _BOS_ID, _EOS_ID, {_BOS_ID, _EOS_ID})  # its models end with BOS
-=======
     vocabulary = llama2c_vocabulary(tokenizer)
->>>>>>> tokens
     digests = {file.name: file.digest for file in (source, tokenizer)}
     rope_frequencies = frequencies(_ROPE_THETA, header.config.head_dim)
     return FloatModel(header.config, LazyTensors(tensors), rope_frequencies, vocabulary, None, digests)
@@ -117,45 +108,3 @@ def _read_config(source: Source, name: str) -> tuple[ModelConfig, bool]:
         name=name,
     )
     return config, vocab_size > 0
-<<<<<<< HEAD
-
-
-def read_tokenizer(source: Source) -> bytes:
-    """A sentencepiece ModelProto of the pieces of a tokenizer.bin. Raises ConversionError."""
-    pieces: list[Piece] = []
-    offset = 4
-    while offset < len(source.data) and len(pieces) < _PIECES_MAX:
-        if offset + _PIECE.size > len(source.data):
-            raise _cut(source, len(pieces))
-        score, length = _PIECE.unpack_from(source.data, offset)
-        offset += _PIECE.size
-        if length > len(source.data) - offset:
-            raise _cut(source, len(pieces))
-        pieces.append(_piece(source, len(pieces), bytes(source.data[offset : offset + length]), score))
-        offset += length
-    if offset != len(source.data) or not pieces:
-        raise _cut(source, len(pieces))
-    return sentencepiece_model(pieces, _UNK_ID, _BOS_ID, _EOS_ID)
-
-
-def _piece(source: Source, index: int, data: bytes, score: float) -> Piece:
-    """llama2.c writes plain spaces, and newlines around the names of BOS and EOS."""
-    if index in (_BOS_ID, _EOS_ID):
-        return Piece("<s>" if index == _BOS_ID else "</s>", 0.0, PieceType.CONTROL)
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ConversionError("vocabulary", f"{source.name}: piece {index} is not UTF-8") from None
-    if index == _UNK_ID:
-        return Piece(text, 0.0, PieceType.UNKNOWN)
-    if 3 <= index < 259 and text == byte_piece(index - 3):
-        return Piece(text, 0.0, PieceType.BYTE)
-    if not isfinite(score):
-        raise ConversionError("vocabulary", f"{source.name}: piece {index} has a score that is not finite")
-    return Piece(text.replace(" ", SPACE), score, PieceType.NORMAL)
-
-
-def _cut(source: Source, index: int) -> ConversionError:
-    return ConversionError("vocabulary", f"{source.name}: cut short or damaged at piece {index}")
-=======
->>>>>>> tokens
