@@ -12,16 +12,16 @@ from inference import cbor
 from inference.config import ENGINE, ModelConfig
 from inference.errors import ModelFileError
 from inference.layout import TensorSpec, matrix_shapes, tensor_specs
+from inference.vocabulary import Vocabulary
 
-FORMAT = "rail-model/1"
-TOKENIZER_BYTES_MAX = 16 << 20
+FORMAT = "rail-model/2"
 TEMPLATE_CHARS_MAX = 1 << 16
 EXPONENT_MIN, EXPONENT_MAX = 16, 46  # a weight is q * scale * 2**-exponent; SPEC.md proves the shifts for these
 SOURCES_MAX = 64
 OPTIONS_MAX = 64
 TEXT_CHARS_MAX = 255  # of a name or a value in the provenance
 
-_KEYS = {"chat_template", "config", "data_root", "engine", "exponents", "format", "provenance", "tensors", "tokenizer"}
+_KEYS = {"chat_template", "config", "data_root", "engine", "exponents", "format", "provenance", "tensors", "vocabulary"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Directory:
 
     config: ModelConfig
     exponents: Mapping[str, int]  # of each weight matrix
-    tokenizer: bytes  # a serialised sentencepiece ModelProto
+    vocabulary: Vocabulary
     chat_template: str | None  # None: the model has none
     provenance: Mapping[str, Any]  # {"converter": text, "options": {...}, "sources": {base name: SHA-256}}
     data_root: bytes  # 32 bytes: Merkle root of the data section, `inference.modelroot`
@@ -41,8 +41,6 @@ class Directory:
         for name, exponent in self.exponents.items():
             if type(exponent) is not int or not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
                 raise _schema(f"the exponent of {name} must be an integer from {EXPONENT_MIN} to {EXPONENT_MAX}")
-        if type(self.tokenizer) is not bytes or not 0 < len(self.tokenizer) <= TOKENIZER_BYTES_MAX:
-            raise _schema(f"tokenizer must be 1 to {TOKENIZER_BYTES_MAX} bytes")
         template = self.chat_template
         if template is not None and (type(template) is not str or len(template) > TEMPLATE_CHARS_MAX):
             raise _schema(f"chat_template must be null or a text of at most {TEMPLATE_CHARS_MAX} characters")
@@ -57,8 +55,8 @@ class Directory:
                 "engine": ENGINE,
                 "config": asdict(self.config),
                 "tensors": _tensor_entries(tensor_specs(self.config)),
-                "exponents": dict(self.exponents),
-                "tokenizer": self.tokenizer,
+                "exponents": bytes(self.exponents[name] for name in sorted(self.exponents)),
+                "vocabulary": self.vocabulary.to_map(),
                 "chat_template": self.chat_template,
                 "provenance": dict(self.provenance),
                 "data_root": self.data_root,
@@ -76,13 +74,17 @@ class Directory:
                     "unsupported_version",
                     f"model directory: {key} is {_shown(found[key])}, this program reads {expected!r}; convert again",
                 )
-        for key in ("config", "exponents", "provenance", "tensors"):
+        for key in ("config", "provenance", "tensors", "vocabulary"):
             if type(found[key]) is not dict:
                 raise _schema(f"{key} must be a map")
         config = _parse_config(found["config"])
         _check_tensors(found["tensors"], tensor_specs(config))
-        taken = ("exponents", "tokenizer", "chat_template", "provenance", "data_root")
-        return cls(config, **{key: found[key] for key in taken})
+        names = sorted(matrix_shapes(config))
+        if type(found["exponents"]) is not bytes or len(found["exponents"]) != len(names):
+            raise _schema(f"exponents must be one byte for each of the {len(names)} matrices")
+        exponents = dict(zip(names, found["exponents"], strict=True))
+        vocabulary = Vocabulary.from_map(found["vocabulary"])
+        return cls(config, exponents, vocabulary, **{k: found[k] for k in ("chat_template", "provenance", "data_root")})
 
 
 def _parse_config(found: dict[str, Any]) -> ModelConfig:

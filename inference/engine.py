@@ -1,47 +1,56 @@
 """Generation and replay: a model file, its tokenizer and the native kernels behind one object."""
 
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 import native
+from inference.batch import Batch
 from inference.config import ENGINE
-from inference.errors import ContextError, InferenceError, KernelError, TokenizerError
+from inference.errors import ContextError, InferenceError, KernelError
 from inference.kernels import load_kernels
 from inference.modelfile import ModelFile
 from inference.output import Output
+from inference.prefixes import PrefixCache
 from inference.replay import ReplayResult, compare
+from inference.run import Run, draw
 from inference.sampling import SamplingParams
 from inference.tokenizer import Tokenizer
 from inference.transcript import Transcript
 
-# Tokens in one native call. No effect on any bit: it bounds the memory for logits, the time until a cancellation is
-# seen, and how long one run keeps the others waiting.
-CHUNK_TOKENS = 64
+# Tokens of one native call of a replay. No effect on any bit: it bounds the memory for logits and how long a replay
+# keeps generations waiting.
+REPLAY_TOKENS = 64
+RUNNING_MAX = 16  # runs that go through the model together; more wait for a place
+PREFIX_BYTES = 256 << 20
 
 
 class Engine:
-    """Runs one model. Safe to use from several threads: each run has its own cache, and native calls take turns.
+    """Runs one model. Safe to use from several threads: runs that are under way together are computed together.
 
     `threads` is for the kernels (None: `RAIL_THREADS`, else the processors of this process), `kernels` names a kernel
-    set (None: `RAIL_KERNELS`, else the fastest). Neither changes a result. Raises KernelError for one that cannot be
-    had, TokenizerError for a vocabulary that does not load or is not the model's, ModelFileError (`not_verified`).
+    set (None: `RAIL_KERNELS`, else the fastest), `prefix_bytes` bounds the memory that keeps beginnings of runs for
+    the next ones (0: nothing is kept). None of these changes a result. Raises KernelError for what cannot be had,
+    TokenizerError for a vocabulary that does not load or is not the model's, ModelFileError (`not_verified`).
     """
 
-    def __init__(self, model: ModelFile, threads: int | None = None, kernels: str | None = None) -> None:
-        config = model.config
+    def __init__(
+        self,
+        model: ModelFile,
+        threads: int | None = None,
+        kernels: str | None = None,
+        running_max: int = RUNNING_MAX,
+        prefix_bytes: int = PREFIX_BYTES,
+    ) -> None:
         self.model = model
         self.root = model.root
-        self.tokenizer = Tokenizer(model.tokenizer)
-        vocabulary = (self.tokenizer.vocab_size, self.tokenizer.bos_id, self.tokenizer.eos_id)
-        if vocabulary != (config.vocab_size, config.bos_id, config.eos_id):
-            raise TokenizerError("vocabulary_mismatch", f"{model.path}: the vocabulary does not belong to this model")
+        self.tokenizer = Tokenizer(model.vocabulary, model.config.vocab_size)
         self._native = load_kernels(model, threads, kernels)
         self.kernels: str = self._native.kernels
         self.threads: int = self._native.threads
-        self._turn = threading.Lock()
+        self.prefixes = PrefixCache(prefix_bytes)
+        self._batch = Batch(self._native, running_max, lambda run: self.prefixes.keep(run.session, run.ids))
 
     def encode_prompt(self, text: str) -> list[int]:
         """Ids of a prompt, BOS first; an empty text is BOS alone.
@@ -70,7 +79,8 @@ class Engine:
         """Yield the output's text as it becomes certain, and return the transcript (`StopIteration.value`).
 
         No delta is empty or ends inside a character; together they are `Transcript.text`. `cancelled` is asked before
-        each native call; once true, the run ends with what there is. Raises ContextError at once, KernelError later.
+        each step; once true, the run ends with what there is. A generator that is closed ends its run at once. Raises
+        ContextError at once, KernelError later.
         """
         prompt = self._check_prompt(prompt_ids)
         return self._generate(prompt, params, cancelled)
@@ -78,24 +88,25 @@ class Engine:
     def _generate(
         self, prompt: tuple[int, ...], params: SamplingParams, cancelled: Callable[[], bool]
     ) -> Generator[str, None, Transcript]:
-        output = self._output(prompt, params)
         session = self._session(len(prompt) + self._tokens_max(prompt, params))
-        ids: list[int] = []
-        waiting = list(prompt)  # ids that the model has not seen yet
-        while output.finish_reason is None:
-            if cancelled():
-                delta = output.cancel()
-            else:
-                chunk, waiting = waiting[:CHUNK_TOKENS], waiting[CHUNK_TOKENS:]
-                logits = self._forward(session, chunk)
-                if waiting:
-                    continue
-                ids.append(_sample(logits[-1], params, len(prompt) + len(ids)))
-                waiting = ids[-1:]
-                delta = output.push(ids[-1])
-            if delta:
+        self.prefixes.begin(session, prompt)
+        run = Run(prompt, params, self._output(prompt, params), session)
+        self._batch.add(run)
+        try:
+            while (delta := self._next(run, cancelled)) is not None:
                 yield delta
-        return Transcript(ENGINE, self.root, prompt, tuple(ids), output.data, params, output.finish_reason)
+        finally:
+            self._batch.remove(run)
+        assert run.output.finish_reason is not None
+        return Transcript(
+            ENGINE, self.root, prompt, tuple(run.output_ids), run.output.data, params, run.output.finish_reason
+        )
+
+    def _next(self, run: Run, cancelled: Callable[[], bool]) -> str | None:
+        try:
+            return self._batch.next(run, cancelled)
+        except native.KernelError as error:
+            raise KernelError("kernels_failed", str(error)) from error
 
     def replay(self, transcript: Transcript) -> ReplayResult:
         """Check a run in one pass over prompt and output. Raises InferenceError (`other_engine`, `other_model`) for a
@@ -119,20 +130,20 @@ class Engine:
         sequence = prompt + transcript.output_ids[:-1]
         session = self._session(len(sequence))
         position = len(prompt) - 1
-        for start in range(0, position, CHUNK_TOKENS):
-            self._forward(session, prompt[start : min(start + CHUNK_TOKENS, position)])
-        for start in range(position, len(sequence), CHUNK_TOKENS):
-            for logits in self._forward(session, sequence[start : start + CHUNK_TOKENS], all_logits=True):
+        for start in range(0, position, REPLAY_TOKENS):
+            session.forward(prompt[start : min(start + REPLAY_TOKENS, position)])
+        for start in range(position, len(sequence), REPLAY_TOKENS):
+            for logits in session.forward(sequence[start : start + REPLAY_TOKENS], all_logits=True):
                 position += 1
-                yield _sample(logits, transcript.params, position)
+                yield draw(logits, transcript.params, position)
 
     def logits(self, ids: Sequence[int]) -> NDArray[np.int32]:
         """Logits after each of the ids, (n, vocab) int32 Q16. Raises ContextError."""
         checked = self._check_ids(ids)
         session = self._session(len(checked))
-        starts = range(0, len(checked), CHUNK_TOKENS)
+        starts = range(0, len(checked), REPLAY_TOKENS)
         return np.concatenate(
-            [self._forward(session, checked[start : start + CHUNK_TOKENS], all_logits=True) for start in starts]
+            [session.forward(checked[start : start + REPLAY_TOKENS], all_logits=True) for start in starts]
         )
 
     def _tokens_max(self, prompt: Sequence[int], params: SamplingParams) -> int:
@@ -147,10 +158,6 @@ class Engine:
             return self._native.session(context_tokens)
         except native.KernelError as error:
             raise KernelError("kernels_failed", str(error)) from error
-
-    def _forward(self, session: native.Session, ids: Sequence[int], all_logits: bool = False) -> NDArray[np.int32]:
-        with self._turn:
-            return session.forward(ids, all_logits)
 
     def _check_prompt(self, ids: Sequence[int]) -> tuple[int, ...]:
         """A prompt that leaves room for at least one token of output."""
@@ -174,11 +181,6 @@ class Engine:
                     limit,
                 )
         return tuple(ids)
-
-
-def _sample(logits: NDArray[np.int32], params: SamplingParams, position: int) -> int:
-    """The id at `position` of the whole sequence, prompt included, drawn from the logits of the position before."""
-    return native.sample(logits, params.temperature_micro, params.top_k, params.top_p_micro, params.seed, position)
 
 
 def _exceeded(tokens: int, limit: int) -> ContextError:

@@ -1,4 +1,4 @@
-"""Number formats and rounding of rail-int/1 in plain Python and NumPy integers (SPEC.md sections 1 to 3).
+"""Number formats and rounding of rail-int/2 in plain Python and NumPy integers (SPEC.md sections 1 to 3).
 
 Written from the SPEC for the reference engine; shares nothing with the C kernels but the tables.
 Arrays are int64; every product is bounded in the SPEC so that it fits.
@@ -10,13 +10,14 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from native.tables import exp2_q30, sigmoid_q30, sine_q30
+from native.tables import sine_q30
 
 Ints = NDArray[np.int64]
 
 INT32_LIMIT = 2**31 - 1
-EXP2 = np.array(exp2_q30(), dtype=np.int64)
-SIGMOID = np.array(sigmoid_q30(), dtype=np.int64)
+EXP2_POLYNOMIAL = (32767, -22709, 7843, -1739, 222)  # Q15, rising powers
+RECIPROCAL_POLYNOMIAL = (21845, -14568, 9718, -6372, 4203, -3560, 2454)
+LOG2E_Q14 = 23637
 SINE = sine_q30()
 
 
@@ -60,10 +61,12 @@ def plain_scale(maximum: int) -> Scale:
 
 
 def norm_scale(x: Ints, maximum: int, norm_eps_q48: int) -> Scale:
-    """Scale of RMSNorm(x) quantised against x's maximum: (maximum / 127) / sqrt(mean(x**2) + eps)."""
+    """Scale of a vector quantised against `maximum`, over the root mean square of x: (maximum / 127) / sqrt(mean(x**2)
+    + eps).
+    """
     if maximum == 0:
         return Scale(0, 0)
-    drop = max(0, maximum.bit_length() - 24)
+    drop = max(0, int(np.abs(x).max()).bit_length() - 24)
     squares = sum(v * v for v in round_shift(x, drop).tolist())
     squares += len(x) * norm_eps_q48 >> (16 + 2 * drop)
     up = (64 - squares.bit_length()) & ~1
@@ -80,20 +83,29 @@ def quantise(x: Ints) -> tuple[Ints, int]:
     return round_shift(x * ((127 << shift) // maximum), shift), maximum
 
 
-def exp2_neg(x: Ints) -> Ints:
-    """2**-x in Q30 for x >= 0 in Q16."""
-    index, fraction = (x >> 8) & 255, x & 255
-    high = EXP2[index]
-    value = high - ((high - EXP2[index + 1]) * fraction >> 8)
-    return np.where(x >= 31 << 16, 0, value >> np.minimum(x >> 16, 31))
+def multiply_q15(a: Ints, b: Ints | int) -> Ints:
+    """floor(a b / 2**15 + 1/2)."""
+    return round_shift(a * b, 15)
+
+
+def polynomial_q15(x: Ints, coefficients: tuple[int, ...]) -> Ints:
+    """Horner's rule, each product rounded."""
+    value = np.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value = coefficient + multiply_q15(x, value)
+    return value
+
+
+def exp2_fraction(x: Ints) -> Ints:
+    """2**-x in Q15 for x in Q15, 0 <= x < 1."""
+    return polynomial_q15(x, EXP2_POLYNOMIAL)
 
 
 def sigmoid(x: Ints) -> Ints:
-    """1 / (1 + e**-x) in Q30 for x in Q16."""
-    a = np.minimum(np.abs(x), (16 << 16) - 1)
-    low = SIGMOID[a >> 9]
-    s = low + ((SIGMOID[(a >> 9) + 1] - low) * (a & 511) >> 9)
-    return np.where(x < 0, (1 << 30) - s, s)
+    """1 / (1 + e**-x) in Q15 for x in Q16."""
+    z = (np.minimum(np.abs(x), (16 << 16) - 1) >> 5) * LOG2E_Q14 >> 10
+    s = polynomial_q15((exp2_fraction(z & 32767) >> (z >> 15)) - 16384, RECIPROCAL_POLYNOMIAL)
+    return np.where(x < 0, 32767 - s, s)
 
 
 def sine(turns: int) -> int:

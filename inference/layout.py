@@ -4,23 +4,23 @@ from dataclasses import dataclass
 from math import prod
 
 from inference.config import ModelConfig
+from native import blocked_shape
 
 TENSOR_ALIGNMENT = 64  # a cache line, and the widest vector register
-STRIDE_ALIGNMENT = 64  # columns of a stored matrix row; the columns past the real ones are zero
 
-ITEM_BYTES = {"i8": 1, "u16": 2, "u64": 8}
-DTYPES = {"i8": "<i1", "u16": "<u2", "u64": "<u8"}  # little endian whatever the machine
+ITEM_BYTES = {"u8": 1, "u16": 2, "i32": 4, "u64": 8}
+DTYPES = {"u8": "<u1", "u16": "<u2", "i32": "<i4", "u64": "<u8"}  # little endian whatever the machine
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One stored tensor. `columns` counts the real columns of a matrix; the stored row is `shape[1]` wide."""
+    """One stored tensor."""
 
     name: str
     type: str  # key of ITEM_BYTES
     shape: tuple[int, ...]
     offset: int  # bytes from the start of the data section, a multiple of TENSOR_ALIGNMENT
-    columns: int | None = None  # None: not a matrix, nothing is padded
+    matrix: tuple[int, int] | None = None  # rows and columns of a matrix in blocks; None: another tensor
 
     @property
     def size_bytes(self) -> int:
@@ -54,19 +54,37 @@ def matrix_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:
     return shapes
 
 
+def weight_bits(config: ModelConfig, name: str) -> int:
+    """Stored bits of a weight of the matrix `name`."""
+    if name == "tok_embed":
+        return 8
+    return config.head_bits if name == "head" else config.layer_bits
+
+
 def tensor_specs(config: ModelConfig) -> list[TensorSpec]:
     """Every tensor of a model in file order: sorted by name as bytes, packed at the alignment, no gaps.
 
     This is the whole layout: a file whose directory says anything else is refused.
     """
-    formats: dict[str, tuple[str, tuple[int, ...], int | None]] = {"rope_freq": ("u64", (config.head_dim // 2,), None)}
-    for name, (rows, width) in matrix_shapes(config).items():
-        formats[name] = ("i8", (rows, round_up(width, STRIDE_ALIGNMENT)), width)
+    formats: dict[str, tuple[str, tuple[int, ...], tuple[int, int] | None]] = {}
+    for name, (rows, columns) in matrix_shapes(config).items():
+        bits = weight_bits(config, name)
+        shape = blocked_shape(rows, columns, bits)
+        formats[name] = ("u8", shape, (rows, columns))
         formats[f"{name}.scale"] = ("u16", (rows,), None)
+        if bits == 4:
+            formats[f"{name}.code"] = ("u8", (shape[0], 2 * shape[1]), None)
+        if config.qkv_bias and name.endswith((".wq", ".wk", ".wv")):
+            formats[f"{name}.bias"] = ("i32", (rows,), None)
+    if 4 in (config.layer_bits, config.head_bits):
+        formats["codebooks"] = ("u8", (256, 16), None)
+    if config.qk_norm:
+        formats["norm_q"] = formats["norm_k"] = ("i32", (config.n_layers, config.head_dim), None)
+    formats["rope_freq"] = ("u64", (config.head_dim // 2,), None)
     specs: list[TensorSpec] = []
     offset = 0
     for name in sorted(formats):
-        kind, shape, columns = formats[name]
-        specs.append(TensorSpec(name, kind, shape, offset, columns))
+        kind, shape, matrix = formats[name]
+        specs.append(TensorSpec(name, kind, shape, offset, matrix))
         offset = specs[-1].end
     return specs

@@ -11,10 +11,12 @@ import numpy as np
 
 from native._native import ffi, lib
 
-STRIDE_MULTIPLE = 64
-"""Rows of weight matrices are padded with zeros to a multiple of this many bytes."""
+BLOCK_ROWS = 16
+DEPTH_MULTIPLE = 8
+"""Columns of a stored matrix are a multiple of this; what is past the real ones weighs nothing."""
 
 THREADS_MAX = 64
+CAPTURE_TOKENS = lib.rail_capture_tokens()
 LAYER_MATRICES = ("wq", "wk", "wv", "wo", "w1", "w3", "w2")
 
 
@@ -35,32 +37,43 @@ class Config:
     vocab_size: int
     context_tokens: int
     norm_eps_q48: int
+    window_tokens: int
+    ffn_rotation: int
+    qkv_bias: bool
+    qk_norm: bool
+    layer_bits: int
+    head_bits: int
     exponents: Mapping[str, int]
 
-    def shapes(self) -> dict[str, tuple[int, int]]:
-        """(rows, columns) of every matrix, in the order the C side takes them."""
-        q, kv = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-        layer = {"wq": (q, self.dim), "wk": (kv, self.dim), "wv": (kv, self.dim), "wo": (self.dim, q),
-                 "w1": (self.ffn_dim, self.dim), "w3": (self.ffn_dim, self.dim),
-                 "w2": (self.dim, self.ffn_dim)}  # fmt: skip
-        shapes = {"tok_embed": (self.vocab_size, self.dim)}
+    def shapes(self) -> dict[str, tuple[int, int, int]]:
+        """(rows, columns, bits a weight) of every matrix, in the order the C side takes them."""
+        q, kv, bits = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim, self.layer_bits
+        layer = {"wq": (q, self.dim, bits), "wk": (kv, self.dim, bits), "wv": (kv, self.dim, bits),
+                 "wo": (self.dim, q, bits), "w1": (self.ffn_dim, self.dim, bits), "w3": (self.ffn_dim, self.dim, bits),
+                 "w2": (self.dim, self.ffn_dim, bits)}  # fmt: skip
+        shapes = {"tok_embed": (self.vocab_size, self.dim, 8)}
         for i in range(self.n_layers):
             shapes |= {f"layers.{i}.{name}": layer[name] for name in LAYER_MATRICES}
-        return shapes | {"head": (self.vocab_size, self.dim)}
+        return shapes | {"head": (self.vocab_size, self.dim, self.head_bits)}
 
 
-def stride_of(columns: int) -> int:
-    """Bytes from one row of a weight matrix to the next."""
-    return -(-columns // STRIDE_MULTIPLE) * STRIDE_MULTIPLE
+def blocked_shape(rows: int, columns: int, bits: int) -> tuple[int, ...]:
+    """Shape of a stored matrix of bytes: (blocks, steps, 16 rows, 4 columns), or 64 bytes for eight columns of 4 bits."""
+    blocks, depth = -(-rows // BLOCK_ROWS), -(-columns // DEPTH_MULTIPLE) * DEPTH_MULTIPLE
+    return (blocks, depth // 4, BLOCK_ROWS, 4) if bits == 8 else (blocks, depth // 8, 64)
 
 
 def _all_kernels() -> list[str]:
-    return [ffi.string(lib.rail_kernels_name(i)).decode() for i in range(lib.rail_kernels_count())]
+    names, index = [], 0
+    while kernels := lib.kernels_at(index):
+        names.append(ffi.string(kernels.name).decode())
+        index += 1
+    return names
 
 
 def backends() -> tuple[str, ...]:
     """Kernel sets that this CPU runs, fastest last. All give the same bits."""
-    return tuple(name for i, name in enumerate(_all_kernels()) if lib.rail_kernels_usable(i))
+    return tuple(name for i, name in enumerate(_all_kernels()) if lib.kernels_at(i).usable())
 
 
 def kernels_index(name: str | None = None) -> int:
@@ -72,13 +85,13 @@ def kernels_index(name: str | None = None) -> int:
     return _all_kernels().index(name)
 
 
-def _array(array: np.ndarray, dtype: type, shape: tuple[int, ...], name: str) -> np.ndarray:
+def _pointer(
+    tensors: Mapping[str, np.ndarray], name: str, dtype: type, shape: tuple[int, ...], ctype: str
+) -> object:
+    """Pointer to a tensor, whose type and shape are checked."""
+    array = tensors[name]
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
         raise KernelError(f"{name}: want contiguous {np.dtype(dtype)} {shape}, got {array.dtype} {array.shape}")
-    return array
-
-
-def _pointer(array: np.ndarray, ctype: str) -> object:
     return ffi.cast(ctype, array.ctypes.data)
 
 
@@ -88,37 +101,93 @@ class Model:
     def __init__(
         self, config: Config, tensors: Mapping[str, np.ndarray], kernels: str | None = None, threads: int = 1
     ) -> None:
-        """`tensors`: for each name of `config.shapes()` int8 (rows, stride) and `NAME.scale` uint16 (rows), and
-        `rope_freq` uint64 (head_dim / 2). Raises KernelError for wrong shapes, an unknown kernel set, or no memory.
+        """`tensors`: those of SPEC.md section 8, by name. Raises KernelError for wrong shapes, an unknown kernel set,
+        or no memory.
         """
         if not 1 <= threads <= THREADS_MAX:
             raise KernelError(f"threads must be 1 to {THREADS_MAX}, got {threads}")
         index = kernels_index(kernels)
         self.config, self.threads, self.kernels = config, threads, _all_kernels()[index]
         self._tensors = dict(tensors)
-        turns = _array(tensors["rope_freq"], np.uint64, (config.head_dim // 2,), "rope_freq")
-        matrices = ffi.new("rail_matrix[]", len(config.shapes()))
-        for entry, (name, (rows, columns)) in zip(matrices, config.shapes().items(), strict=True):
-            weights = _array(tensors[name], np.int8, (rows, stride_of(columns)), name)
-            scales = _array(tensors[f"{name}.scale"], np.uint16, (rows,), f"{name}.scale")
-            entry.weights, entry.scales = _pointer(weights, "int8_t *"), _pointer(scales, "uint16_t *")
-            entry.rows, entry.cols, entry.stride = rows, columns, stride_of(columns)
-            entry.exponent = config.exponents[name]
         dims = ffi.new("rail_dims *")
-        for field in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "ffn_dim", "vocab_size", "norm_eps_q48"):
+        for field in ("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "ffn_dim", "vocab_size", "context_tokens",
+                      "window_tokens", "ffn_rotation", "norm_eps_q48"):  # fmt: skip
             setattr(dims, field, getattr(config, field))
-        self._handle = lib.rail_model_new(dims, matrices, _pointer(turns, "uint64_t *"), index, threads)
+        self._handle = lib.rail_model_new(dims, self._matrices(), self._arrays(), index, threads)
         if not self._handle:
             raise KernelError("not enough memory or threads for the model")
         self._handle = ffi.gc(self._handle, lib.rail_model_free)
+
+    def _matrices(self) -> object:
+        shapes = self.config.shapes()
+        matrices = ffi.new("rail_matrix[]", len(shapes))
+        for entry, (name, (rows, columns, bits)) in zip(matrices, shapes.items(), strict=True):
+            blocked = blocked_shape(rows, columns, bits)
+            depth = blocked[1] * 32 // bits
+            entry.weights = _pointer(self._tensors, name, np.uint8, blocked, "uint8_t *")
+            if bits == 4:
+                entry.codes = _pointer(self._tensors, f"{name}.code", np.uint8, (blocked[0], depth // 4), "uint8_t *")
+            entry.scales = _pointer(self._tensors, f"{name}.scale", np.uint16, (rows,), "uint16_t *")
+            if self.config.qkv_bias and name.endswith((".wq", ".wk", ".wv")):
+                entry.bias = _pointer(self._tensors, f"{name}.bias", np.int32, (rows,), "int32_t *")
+            entry.rows, entry.cols, entry.depth = rows, columns, depth
+            entry.exponent = self.config.exponents[name]
+        return matrices
+
+    def _arrays(self) -> object:
+        config, arrays = self.config, ffi.new("rail_arrays *")
+        arrays.rope_turns = _pointer(self._tensors, "rope_freq", np.uint64, (config.head_dim // 2,), "uint64_t *")
+        if 4 in (config.layer_bits, config.head_bits):
+            arrays.codebooks = _pointer(self._tensors, "codebooks", np.uint8, (256, 16), "uint8_t *")
+        if config.qk_norm:
+            for name in ("norm_q", "norm_k"):
+                shape = (config.n_layers, config.head_dim)
+                setattr(arrays, name, _pointer(self._tensors, name, np.int32, shape, "int32_t *"))
+        return arrays
 
     def session(self, context_tokens: int | None = None) -> "Session":
         """A fresh KV cache for up to `context_tokens` (default: the model's context)."""
         return Session(self, context_tokens or self.config.context_tokens)
 
+    def step(self, pieces: Sequence["Piece"]) -> np.ndarray:
+        """Append each piece's tokens to its session, all in one pass; int32 Q16 logits (wanted tokens, vocab) of the
+        tokens that want them, in order. Sessions must differ. One call at a time.
+        """
+        if len({id(piece.session) for piece in pieces}) != len(pieces) or not pieces:
+            raise KernelError("a step needs pieces of one or more different sessions")
+        native_pieces = ffi.new("rail_piece[]", len(pieces))
+        ids = [piece.checked(self) for piece in pieces]
+        wanted = 0
+        for entry, piece, tokens in zip(native_pieces, pieces, ids, strict=True):
+            entry.session, entry.count = piece.session._handle, tokens.size
+            entry.ids = ffi.cast("int32_t *", tokens.ctypes.data)
+            entry.logits_from = tokens.size - piece.logits
+            wanted += piece.logits
+        logits = np.empty((wanted, self.config.vocab_size), dtype=np.int32)
+        lib.rail_step(self._handle, native_pieces, len(pieces), ffi.cast("int32_t *", logits.ctypes.data))
+        return logits
+
+
+    def capture(self, ids: Sequence[int]) -> np.ndarray:
+        """Inputs of every matrix for a sequence of at most `CAPTURE_TOKENS` tokens, int8 (n_layers + 1, 4, n, width):
+        of wq wk wv, wo, w1 w3, w2; in the last layer only place 0 is filled, for head. Rows end in zeros.
+        """
+        config = self.config
+        width = max(config.dim, config.n_heads * config.head_dim, config.ffn_dim)
+        if len(ids) > CAPTURE_TOKENS:
+            raise KernelError(f"at most {CAPTURE_TOKENS} tokens can be captured at once, got {len(ids)}")
+        found = np.zeros((config.n_layers + 1, 4, len(ids), width), dtype=np.int8)
+        session = self.session(len(ids))
+        lib.rail_capture(self._handle, _data(found, "int8_t *"), width)
+        try:
+            session.forward(ids, all_logits=True)
+        finally:
+            lib.rail_capture(self._handle, ffi.NULL, 0)
+        return found
+
 
 class Session:
-    """One sequence: its KV cache and position. Not for two threads at once; sessions of one model may interleave."""
+    """One sequence: its KV cache and position. Not for two threads at once."""
 
     def __init__(self, model: Model, context_tokens: int) -> None:
         if not 1 <= context_tokens <= model.config.context_tokens:
@@ -134,21 +203,14 @@ class Session:
         """Tokens in the cache."""
         return lib.rail_position(self._handle)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the tokens in the cache."""
+        return lib.rail_session_bytes(self._handle)
+
     def forward(self, ids: Sequence[int], all_logits: bool = False) -> np.ndarray:
         """Append tokens; return int32 Q16 logits of the last one (1, vocab) or of all (n, vocab)."""
-        tokens = np.asarray(ids, dtype=np.int32)
-        vocab = self.model.config.vocab_size
-        if tokens.ndim != 1 or not tokens.size:
-            raise KernelError("forward needs at least one token id")
-        if tokens.min() < 0 or tokens.max() >= vocab:
-            raise KernelError(f"token ids must be 0 to {vocab - 1}")
-        if self.position + tokens.size > self.context_tokens:
-            raise KernelError(f"{self.position} + {tokens.size} tokens exceed the context of {self.context_tokens}")
-        logits = np.empty((tokens.size if all_logits else 1, vocab), dtype=np.int32)
-        lib.rail_forward(
-            self._handle, _pointer(tokens, "int32_t *"), tokens.size, all_logits, _pointer(logits, "int32_t *")
-        )
-        return logits
+        return self.model.step([Piece(self, ids, len(ids) if all_logits else 1)])
 
     def truncate(self, position: int) -> None:
         """Forget every token from `position` on."""
@@ -156,17 +218,77 @@ class Session:
             raise KernelError(f"cannot truncate {self.position} tokens to {position}")
         lib.rail_truncate(self._handle, position)
 
+    def copy_from(self, other: "Session", positions: int) -> None:
+        """Become the first `positions` tokens of another session of the same model."""
+        if other.model is not self.model or not 0 <= positions <= min(other.position, self.context_tokens):
+            raise KernelError(f"cannot copy {positions} of {other.position} tokens into {self.context_tokens}")
+        lib.rail_session_copy(self._handle, other._handle, positions)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Tokens for the next positions of a session; logits are wanted of the last `logits` ones."""
+
+    session: Session
+    ids: Sequence[int]
+    logits: int = 1
+
+    def checked(self, model: Model) -> np.ndarray:
+        """The ids as int32. Raises KernelError for ids and counts that the model or the session cannot take."""
+        tokens = np.asarray(self.ids, dtype=np.int32)
+        vocab, session = model.config.vocab_size, self.session
+        if session.model is not model or tokens.ndim != 1 or not 0 <= self.logits <= tokens.size or not tokens.size:
+            raise KernelError("a piece needs a session of this model and at least one token id")
+        if tokens.min() < 0 or tokens.max() >= vocab:
+            raise KernelError(f"token ids must be 0 to {vocab - 1}")
+        if session.position + tokens.size > session.context_tokens:
+            raise KernelError(
+                f"{session.position} + {tokens.size} tokens exceed the context of {session.context_tokens}"
+            )
+        return tokens
+
 
 def sample(logits: np.ndarray, temperature_micro: int, top_k: int, top_p_micro: int, seed: int, position: int) -> int:
     """The token drawn from int32 Q16 logits (vocab,) at `position` (SPEC section 6)."""
     row = np.ascontiguousarray(logits, dtype=np.int32)
     scratch = np.empty(2 * row.size, dtype=np.uint64)
     return lib.rail_sample(
-        _pointer(row, "int32_t *"), row.size, temperature_micro, top_k, top_p_micro, seed, position,
-        _pointer(scratch, "uint64_t *"),
+        ffi.cast("int32_t *", row.ctypes.data), row.size, temperature_micro, top_k, top_p_micro, seed, position,
+        ffi.cast("uint64_t *", scratch.ctypes.data),
     )  # fmt: skip
 
 
 def random_u64(seed: int, counter: int) -> int:
     """First 64 bits of the Philox 4x32-10 block at `counter`."""
     return lib.rail_random(seed, counter)
+
+
+def choose_codes(weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """For each 64 weights, int16 (n, 64), the number of the codebook, of int16 (256, 16), that is nearest to them."""
+    codes = np.empty(len(weights), dtype=np.uint8)
+    _conversion_arrays(weights, levels)
+    lib.rail_choose_codes(_data(weights, "int16_t *"), len(weights), _data(levels, "int16_t *"), _data(codes, "uint8_t *"))
+    return codes
+
+
+def nearest_levels(weights: np.ndarray, levels: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Index of the nearest level of each weight in the codebook that its 64 weights have, uint8 (n, 64)."""
+    indexes = np.empty(weights.shape, dtype=np.uint8)
+    _conversion_arrays(weights, levels)
+    lib.rail_nearest_levels(
+        _data(weights, "int16_t *"), len(weights), _data(levels, "int16_t *"), _data(codes, "uint8_t *"),
+        _data(indexes, "uint8_t *"),
+    )  # fmt: skip
+    return indexes
+
+
+def _conversion_arrays(weights: np.ndarray, levels: np.ndarray) -> None:
+    if weights.ndim != 2 or weights.shape[1] != 64 or levels.shape != (256, 16):
+        raise KernelError(f"want weights (n, 64) and levels (256, 16), got {weights.shape} and {levels.shape}")
+    for array in (weights, levels):
+        if array.dtype != np.int16 or not array.flags.c_contiguous or np.abs(array.astype(np.int32)).max() >= 1 << 14:
+            raise KernelError("weights and levels must be contiguous int16 below 2**14")
+
+
+def _data(array: np.ndarray, ctype: str) -> object:
+    return ffi.cast(ctype, array.ctypes.data)

@@ -1,146 +1,196 @@
-/* AVX-512 VNNI kernels, in the order of portable.c. Entries that are a small share of a step are those of AVX2.
- * The tests compile this file against an instruction emulator where the CPU lacks the set. */
+/* Matrix products with vpdpbusd, which multiplies four unsigned by four signed bytes into 32 bits and wraps. Weights are
+ * unsigned in memory, so a sum begins at minus the excess and needs no correction after. */
 
 #include "kernels.h"
 
 #if defined(__x86_64__)
-#ifdef RAIL_EMULATE_AVX512
-#include <simde/x86/avx512.h>
-#define AVX512
-#define AVX512_INLINE static inline
-static int usable(void) { return 1; }
+#include "avx512.h"
+#include "avx512vnni.h"
+
+#include <string.h>
+
+#ifdef RAIL_EMULATE
+int avx512vnni_usable(void) { return 1; }
 #else
-#include <immintrin.h>
-#define AVX512 __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
-#define AVX512_INLINE static inline __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"), always_inline))
-static int usable(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vnni");
-}
+int avx512vnni_usable(void) { return avx512_usable() && __builtin_cpu_supports("avx512vnni"); }
 #endif
 
-AVX512_INLINE __m256i fold(__m512i v)
+enum { TOKENS = 6, BLOCKS = 4 };   /* of a tile: 24 sums, 4 weights and a vector fit 32 registers */
+
+/* Four bytes of x for every row of a block. */
+AVX512_VNNI_INLINE __m512i four(const int8_t *x)
 {
-    return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+    int32_t v;
+    memcpy(&v, x, sizeof v);
+    return _mm512_set1_epi32(v);
 }
 
-/* Adds up the sixteen lanes of each of four vectors. */
-AVX512_INLINE __m128i sum4(const __m512i *v)
+/* `blocks` blocks times `tokens` tokens from t on. With `more`, the sums go on from what is in `out`. */
+AVX512_VNNI_INLINE void tile(const int blocks, const int tokens, const int more, const uint8_t *w, int64_t block_bytes,
+                             int depth, struct vectors x, int t, int32_t *out, int64_t out_stride)
 {
-    __m256i ab = _mm256_hadd_epi32(fold(v[0]), fold(v[1])), cd = _mm256_hadd_epi32(fold(v[2]), fold(v[3]));
-    __m256i s = _mm256_hadd_epi32(ab, cd);
-    return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
-}
-
-/* Four rows times `tokens` (1 or 4). vpdpbusd wants one unsigned factor: x + 128, whose excess 128 * sum(w) the row
- * sums take away. The running sum stays under 255 * 127 * 65536 < 2^31, so nothing wraps on the way. */
-AVX512_INLINE void gemm_tile(const int tokens, const int8_t *w, const int32_t *row_sums, const int8_t *x, int stride,
-                             int rows, int32_t *out)
-{
-    const __m512i to_unsigned = _mm512_set1_epi8((char)0x80);
-    __m512i acc[4][4];
-    for (int t = 0; t < tokens; t++)
-        for (int r = 0; r < 4; r++)
-            acc[t][r] = _mm512_setzero_si512();
-    for (int k = 0; k < stride; k += 64) {
-        __m512i row[4];
+    const int8_t *vector = x.data + t * x.stride;
+    __m512i sum[TOKENS][BLOCKS];
+    out += t * out_stride;
+#pragma GCC unroll 6
+    for (int i = 0; i < tokens; i++)
 #pragma GCC unroll 4
-        for (int r = 0; r < 4; r++)
-            row[r] = _mm512_loadu_si512(w + (int64_t)r * stride + k);
+        for (int b = 0; b < blocks; b++)
+            sum[i][b] = more ? load512(out + i * out_stride + 16 * b) : _mm512_set1_epi32(-x.excess[t + i]);
+    for (int k = 0; k < depth; k += 4) {
+        __m512i row[BLOCKS];
 #pragma GCC unroll 4
-        for (int t = 0; t < tokens; t++) {
-            __m512i a = _mm512_xor_si512(_mm512_loadu_si512(x + (int64_t)t * stride + k), to_unsigned);
+        for (int b = 0; b < blocks; b++) {
+            row[b] = load512(w + b * block_bytes + 16 * k);
+            _mm_prefetch((const char *)(w + b * block_bytes + 16 * k + AHEAD / BLOCKS), _MM_HINT_T0);
+        }
+#pragma GCC unroll 6
+        for (int i = 0; i < tokens; i++) {
+            __m512i a = four(vector + i * x.stride + k);
 #pragma GCC unroll 4
-            for (int r = 0; r < 4; r++)
-                acc[t][r] = _mm512_dpbusd_epi32(acc[t][r], a, row[r]);
+            for (int b = 0; b < blocks; b++)
+                sum[i][b] = _mm512_dpbusd_epi32(sum[i][b], row[b], a);
         }
     }
-    __m128i excess = _mm_slli_epi32(_mm_loadu_si128((const __m128i *)row_sums), 7);
-    for (int t = 0; t < tokens; t++)
-        _mm_storeu_si128((__m128i *)(out + (int64_t)t * rows), _mm_sub_epi32(sum4(acc[t]), excess));
+#pragma GCC unroll 6
+    for (int i = 0; i < tokens; i++)
+#pragma GCC unroll 4
+        for (int b = 0; b < blocks; b++)
+            store512(out + i * out_stride + 16 * b, sum[i][b]);
 }
 
-AVX512 static void gemm(const int8_t *w, const int32_t *row_sums, const int8_t *x, int rows, int tokens, int stride,
-                        int32_t *out)
+AVX512_VNNI_INLINE void tiles(const int blocks, const int more, const uint8_t *w, int64_t block_bytes, int depth,
+                              struct vectors x, int tokens, int32_t *out, int64_t out_stride)
 {
-    int r = 0;
-    for (; r + 4 <= rows; r += 4) {
+    int t = 0;
+    for (; t + TOKENS <= tokens; t += TOKENS)
+        tile(blocks, 6, more, w, block_bytes, depth, x, t, out, out_stride);
+    switch (tokens - t) {
+    case 5: tile(blocks, 5, more, w, block_bytes, depth, x, t, out, out_stride); break;
+    case 4: tile(blocks, 4, more, w, block_bytes, depth, x, t, out, out_stride); break;
+    case 3: tile(blocks, 3, more, w, block_bytes, depth, x, t, out, out_stride); break;
+    case 2: tile(blocks, 2, more, w, block_bytes, depth, x, t, out, out_stride); break;
+    case 1: tile(blocks, 1, more, w, block_bytes, depth, x, t, out, out_stride); break;
+    }
+}
+
+AVX512_VNNI_INLINE void all_blocks(const int more, const uint8_t *w, int64_t block_bytes, int blocks, int depth,
+                                   struct vectors x, int tokens, int32_t *out, int64_t out_stride)
+{
+    int b = 0;
+    for (; b + 4 <= blocks; b += 4)
+        tiles(4, more, w + b * block_bytes, block_bytes, depth, x, tokens, out + 16 * b, out_stride);
+    if (b + 2 <= blocks) {
+        tiles(2, more, w + b * block_bytes, block_bytes, depth, x, tokens, out + 16 * b, out_stride);
+        b += 2;
+    }
+    if (b < blocks)
+        tiles(1, more, w + b * block_bytes, block_bytes, depth, x, tokens, out + 16 * b, out_stride);
+}
+
+/* One block times one token, in the order of memory: four running sums, because one would wait for itself. */
+AVX512_VNNI_INLINE void stream(const uint8_t *w, int depth, const int8_t *x, int32_t excess, int32_t *out)
+{
+    __m512i sum[4] = {_mm512_set1_epi32(-excess), _mm512_setzero_si512(), _mm512_setzero_si512(),
+                      _mm512_setzero_si512()};
+    int k = 0;
+    for (; k + 16 <= depth; k += 16) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            _mm_prefetch((const char *)(w + 16 * k + 64 * i + AHEAD), _MM_HINT_T0);
+            sum[i] = _mm512_dpbusd_epi32(sum[i], load512(w + 16 * k + 64 * i), four(x + k + 4 * i));
+        }
+    }
+    for (; k < depth; k += 4)
+        sum[0] = _mm512_dpbusd_epi32(sum[0], load512(w + 16 * k), four(x + k));
+    store512(out, _mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]), _mm512_add_epi32(sum[2], sum[3])));
+}
+
+AVX512_VNNI void avx512vnni_gemm(const uint8_t *w, int64_t block_bytes, int blocks, int depth, struct vectors x,
+                                 int tokens, int32_t *out, int64_t out_stride)
+{
+    if (tokens > 1) {
+        all_blocks(0, w, block_bytes, blocks, depth, x, tokens, out, out_stride);
+        return;
+    }
+    for (int b = 0; b < blocks; b++)
+        stream(w + b * block_bytes, depth, x.data, x.excess[0], out + 16 * b);
+}
+
+AVX512_VNNI void avx512vnni_gemm_more(const uint8_t *w, int64_t block_bytes, int blocks, int depth, struct vectors x,
+                                      int tokens, int32_t *out, int64_t out_stride)
+{
+    all_blocks(1, w, block_bytes, blocks, depth, x, tokens, out, out_stride);
+}
+
+/* One block of 4-bit weights times `tokens` tokens. A codebook stands in each quarter of a register, so one shuffle
+ * looks up 64 weights. Two sums a token, for the low and the high halves. */
+AVX512_VNNI_INLINE void block4(const int tokens, const uint8_t *halves, const uint8_t *codes, const uint8_t *codebooks,
+                               int depth, struct vectors x, int t, int32_t *out, int64_t out_stride)
+{
+    const __m512i low_half = _mm512_set1_epi8(15);
+    const int8_t *vector = x.data + t * x.stride;
+    __m512i sum[8][2];
+#pragma GCC unroll 8
+    for (int i = 0; i < tokens; i++) {
+        sum[i][0] = _mm512_set1_epi32(-x.excess[t + i]);
+        sum[i][1] = _mm512_setzero_si512();
+    }
+    for (int k = 0; k < depth; k += 8) {
+        __m512i both = load512(halves + 8 * k);
+        _mm_prefetch((const char *)(halves + 8 * k + AHEAD), _MM_HINT_T0);
+        __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(codebooks + 16 * codes[k / 4])));
+        __m512i high = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(codebooks + 16 * codes[k / 4 + 1])));
+        low = _mm512_shuffle_epi8(low, _mm512_and_si512(both, low_half));
+        high = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(both, 4), low_half));
+#pragma GCC unroll 8
+        for (int i = 0; i < tokens; i++) {
+            sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], low, four(vector + i * x.stride + k));
+            sum[i][1] = _mm512_dpbusd_epi32(sum[i][1], high, four(vector + i * x.stride + k + 4));
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < tokens; i++)
+        store512(out + (t + i) * out_stride, _mm512_add_epi32(sum[i][0], sum[i][1]));
+}
+
+AVX512_VNNI void avx512vnni_gemm4(const struct packed4 *w, int blocks, int depth, struct vectors x, int tokens,
+                                  int32_t *out, int64_t out_stride)
+{
+    for (int b = 0; b < blocks; b++) {
+        const uint8_t *halves = w->halves + (int64_t)b * 8 * depth, *codes = w->codes + (int64_t)b * (depth / 4);
         int t = 0;
-        for (; t + 4 <= tokens; t += 4)
-            gemm_tile(4, w + (int64_t)r * stride, row_sums + r, x + (int64_t)t * stride, stride, rows,
-                      out + (int64_t)t * rows + r);
-        for (; t < tokens; t++)
-            gemm_tile(1, w + (int64_t)r * stride, row_sums + r, x + (int64_t)t * stride, stride, rows,
-                      out + (int64_t)t * rows + r);
-    }
-    for (; r < rows; r++)
-        for (int t = 0; t < tokens; t++)
-            kernels_portable.gemm(w + (int64_t)r * stride, row_sums + r, x + (int64_t)t * stride, 1, 1, stride,
-                                  out + (int64_t)t * rows + r);
-}
-
-AVX512_INLINE __m512i load_i16(const int8_t *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
-
-AVX512 static void dots(const int8_t *q, const int8_t *k, int positions, int stride, int32_t *out)
-{
-    int j = 0;
-    for (; j + 4 <= positions; j += 4) {
-        __m512i acc[4];
-        for (int r = 0; r < 4; r++)
-            acc[r] = _mm512_setzero_si512();
-        for (int d = 0; d < stride; d += 32)
-#pragma GCC unroll 4
-            for (int r = 0; r < 4; r++)
-                acc[r] = _mm512_dpwssd_epi32(acc[r], load_i16(q + d), load_i16(k + (int64_t)(j + r) * stride + d));
-        _mm_storeu_si128((__m128i *)(out + j), sum4(acc));
-    }
-    kernels_portable.dots(q, k + (int64_t)j * stride, positions - j, stride, out + j);
-}
-
-/* 32 columns of two positions at a time: bytes interleaved, widened, multiplied by the pair of weights. Interleaving
- * works inside 128-bit lanes: `low` holds columns 0-7 and 16-23, `high` the others. */
-AVX512 static void weighted_sum(const int16_t *weights, const int8_t *v, int positions, int stride, int64_t *out)
-{
-    for (int d = 0; d < stride; d++)
-        out[d] = 0;
-    for (int d = 0; d < stride; d += 32) {
-        for (int begin = 0; begin < positions; begin += WEIGHTED_SUM_BLOCK) {
-            int end = begin + WEIGHTED_SUM_BLOCK < positions ? begin + WEIGHTED_SUM_BLOCK : positions;
-            __m512i low = _mm512_setzero_si512(), high = low;
-            for (int j = begin; j < end; j += 2) {
-                const int8_t *row = v + (int64_t)j * stride + d;
-                int pair = j + 1 < end;
-                __m256i a = _mm256_loadu_si256((const __m256i *)row), b = _mm256_setzero_si256();
-                if (pair)
-                    b = _mm256_loadu_si256((const __m256i *)(row + stride));
-                uint32_t w = (uint16_t)weights[j] | (pair ? (uint32_t)(uint16_t)weights[j + 1] << 16 : 0);
-                __m512i both = _mm512_set1_epi32((int32_t)w);
-                low = _mm512_dpwssd_epi32(low, _mm512_cvtepi8_epi16(_mm256_unpacklo_epi8(a, b)), both);
-                high = _mm512_dpwssd_epi32(high, _mm512_cvtepi8_epi16(_mm256_unpackhi_epi8(a, b)), both);
-            }
-            int32_t sums[2][16];
-            _mm512_storeu_si512(sums[0], low);
-            _mm512_storeu_si512(sums[1], high);
-            for (int i = 0; i < 32; i++)
-                out[d + i] += sums[i >> 3 & 1][(i & 7) + (i >> 4) * 8];
+        for (; t + 8 <= tokens; t += 8)
+            block4(8, halves, codes, w->codebooks, depth, x, t, out + 16 * b, out_stride);
+        if (t + 4 <= tokens) {
+            block4(4, halves, codes, w->codebooks, depth, x, t, out + 16 * b, out_stride);
+            t += 4;
         }
+        if (t + 2 <= tokens) {
+            block4(2, halves, codes, w->codebooks, depth, x, t, out + 16 * b, out_stride);
+            t += 2;
+        }
+        if (t < tokens)
+            block4(1, halves, codes, w->codebooks, depth, x, t, out + 16 * b, out_stride);
     }
 }
 
 const struct kernels kernels_avx512vnni = {
     .name = "avx512vnni",
-    .usable = usable,
-    .gemm = gemm,
-    .requantise = avx2_requantise,
-    .max_abs = avx2_max_abs,
-    .quantise = avx2_quantise,
-    .dots = dots,
-    .weighted_sum = weighted_sum,
-    .scale_scores = avx2_scale_scores,
-    .exp_shares = avx2_exp_shares,
-    .round_weights = avx2_round_weights,
-    .silu_mul = avx2_silu_mul,
+    .usable = avx512vnni_usable,
+    .gemm = avx512vnni_gemm,
+    .gemm4 = avx512vnni_gemm4,
+    .unpack = avx512_unpack,
+    .requantise = avx512_requantise,
+    .max_abs = avx512_max_abs,
+    .sum_squares = avx512_sum_squares,
+    .quantise = avx512_quantise,
+    .add = avx512_add,
+    .rotate = avx512_rotate,
+    .silu_mul = avx512_silu_mul,
+    .hadamard = avx512_hadamard,
+    .scale_scores = avx512_scale_scores,
+    .weigh = avx512_weigh,
+    .combine = avx512_combine,
 };
 #endif

@@ -16,8 +16,9 @@ FLAGS = ["-std=gnu11", "-O3", "-fvisibility=hidden", "-pthread", "-Wall", "-Wext
 
 
 def declarations() -> str:
-    """The part of native.h between its CDEF marks."""
-    return (HERE / "native.h").read_text().split("CDEF BEGIN", 1)[1].split("*/", 1)[1].split("/* CDEF END", 1)[0]
+    """The parts of the headers between their CDEF marks."""
+    texts = [(HERE / name).read_text() for name in ("native.h", "kernels.h")]
+    return "".join(text.split("CDEF BEGIN", 1)[1].split("*/", 1)[1].split("/* CDEF END", 1)[0] for text in texts)
 
 
 def write_tables() -> None:
@@ -34,7 +35,7 @@ def make_builder() -> FFI:
     builder.cdef(declarations())
     builder.set_source(
         "native._native",
-        '#include "native.h"',
+        '#include "native.h"\n#include "kernels.h"',
         sources=[f"native/{name}" for name in SOURCES],
         depends=[f"native/{path.name}" for path in HERE.glob("*.h")],
         include_dirs=["native"],

@@ -8,7 +8,11 @@ static const struct kernels *const SETS[] = {
     &kernels_portable,
 #if defined(__x86_64__)
     &kernels_avx2,
+    &kernels_avx512,
     &kernels_avx512vnni,
+    &kernels_amx,
+#elif defined(__aarch64__)
+    &kernels_neon,
 #endif
 };
 

@@ -1,4 +1,4 @@
-/* Making and freeing models and sessions. Every allocation is checked; a failure frees what was made. */
+/* Making and freeing models. Every allocation is checked; a failure frees what was made. */
 
 #include "model.h"
 
@@ -7,80 +7,129 @@
 
 #define LOG2E_Q30 UINT64_C(1549082005)   /* round(log2(e) * 2^30) */
 
-static int round_up(int v, int to) { return (v + to - 1) / to * to; }
+/* The allocations of a model in a row, so that freeing needs no second list of them. */
+struct allocation {
+    struct allocation *next;
+    _Alignas(64) char data[];
+};
 
-static int take_matrix(struct matrix *out, const rail_matrix *m)
+/* `count` zeroed items of `size` bytes, freed with the model; NULL when memory is short. */
+static void *take(rail_model *model, size_t count, size_t size)
 {
-    out->m = *m;
-    out->row_sums = malloc((size_t)m->rows * sizeof *out->row_sums);
-    if (!out->row_sums)
-        return 0;
-    for (int r = 0; r < m->rows; r++) {
-        const int8_t *row = m->weights + (int64_t)r * m->stride;
-        int32_t sum = 0;
-        for (int k = 0; k < m->stride; k++)
-            sum += row[k];
-        out->row_sums[r] = sum;
+    size_t bytes = (sizeof(struct allocation) + count * size + 63) & ~(size_t)63;
+    struct allocation *a = aligned_alloc(64, bytes);
+    if (!a) {
+        model->short_of_memory = 1;
+        return NULL;
     }
-    return 1;
+    memset(a, 0, bytes);
+    a->next = model->allocations;
+    model->allocations = a;
+    return a->data;
 }
 
-static int take_layer(struct layer *layer, const rail_matrix *m)
+static struct matrix take_matrix(const rail_matrix *m, const uint8_t *codebooks)
 {
-    return take_matrix(&layer->wq, m) && take_matrix(&layer->wk, m + 1) && take_matrix(&layer->wv, m + 2) &&
-           take_matrix(&layer->wo, m + 3) && take_matrix(&layer->w1, m + 4) && take_matrix(&layer->w3, m + 5) &&
-           take_matrix(&layer->w2, m + 6);
+    return (struct matrix){*m, {m->weights, m->codes, codebooks}, (m->rows + BLOCK_ROWS - 1) / BLOCK_ROWS};
 }
 
-static int take_workspace(rail_model *model, int threads)
+static struct rows take_rows(rail_model *model, size_t count, int width)
+{
+    int stride = row_stride(width);
+    return (struct rows){take(model, count, (size_t)stride), stride, take(model, count, sizeof(struct scale)),
+                         take(model, count, sizeof(int32_t))};
+}
+
+static void take_layers(rail_model *model, const rail_matrix *m, const rail_arrays *arrays)
+{
+    const rail_dims *d = &model->d;
+    model->layers = take(model, (size_t)d->n_layers, sizeof *model->layers);
+    for (int i = 0; model->layers && i < d->n_layers; i++, m += 7) {
+        struct matrix of[7];
+        for (int j = 0; j < 7; j++)
+            of[j] = take_matrix(m + j, arrays->codebooks);
+        model->layers[i] = (struct layer){of[0], of[1], of[2], of[3], of[4], of[5], of[6],
+                                          arrays->norm_q ? arrays->norm_q + (int64_t)i * d->head_dim : NULL,
+                                          arrays->norm_k ? arrays->norm_k + (int64_t)i * d->head_dim : NULL};
+    }
+}
+
+static void take_scratch(rail_model *model, struct scratch *s, int widest, int deepest_packed)
+{
+    size_t rows = (size_t)model->attend_rows, width = (size_t)model->value_blocks * BLOCK_ROWS;
+    size_t span = (size_t)row_stride(model->d.context_tokens), piece = span < PIECE ? span : (size_t)row_stride(PIECE);
+    s->rows = take_rows(model, PRIVATE_TOKENS, widest);
+    s->wide = take(model, (size_t)widest, sizeof *s->wide);
+    s->sums = take(model, (size_t)CHUNK_TOKENS * TILE_ROWS, sizeof *s->sums);
+    s->more = take(model, (size_t)CHUNK_TOKENS * TILE_ROWS, sizeof *s->more);
+    s->unpacked = take(model, (size_t)TILE_ROWS, (size_t)deepest_packed);
+    s->queries = take_rows(model, rows, model->d.head_dim);
+    s->scores = take(model, rows * span, sizeof *s->scores);
+    s->found = take(model, rows, sizeof *s->found);
+    s->digits = take(model, 2 * rows * piece, 1);
+    s->digit_excess = take(model, 2 * rows, sizeof *s->digit_excess);
+    s->halves = take(model, 2 * rows * width, sizeof *s->halves);
+    s->values = take(model, rows * width, sizeof *s->values);
+}
+
+static void take_workspace(rail_model *model, int threads)
 {
     const rail_dims *d = &model->d;
     struct workspace *w = &model->work;
-    int widest = d->dim > d->ffn_dim ? d->dim : d->ffn_dim;
-    widest = round_up(widest > model->q_dim ? widest : model->q_dim, 64);
-    w->x = calloc((size_t)CHUNK_TOKENS * d->dim, sizeof *w->x);
-    w->qkv = calloc((size_t)CHUNK_TOKENS * (model->q_dim + 2 * model->kv_dim), sizeof *w->qkv);
-    w->attention = calloc((size_t)CHUNK_TOKENS * model->q_dim, sizeof *w->attention);
-    w->hidden = calloc((size_t)CHUNK_TOKENS * d->ffn_dim, sizeof *w->hidden);
-    w->quantised = calloc((size_t)CHUNK_TOKENS * widest, 1);
-    w->scales = calloc(CHUNK_TOKENS, sizeof *w->scales);
-    w->queries = calloc((size_t)CHUNK_TOKENS * d->n_heads * model->head_stride, 1);
-    w->query_scales = calloc((size_t)CHUNK_TOKENS * d->n_heads, sizeof *w->query_scales);
-    w->cosines = calloc((size_t)CHUNK_TOKENS * (d->head_dim / 2), sizeof *w->cosines);
-    w->sines = calloc((size_t)CHUNK_TOKENS * (d->head_dim / 2), sizeof *w->sines);
-    w->sums = calloc((size_t)threads * CHUNK_TOKENS * ROW_BLOCK, sizeof *w->sums);
-    w->rows = calloc((size_t)threads * ROW_BLOCK, sizeof *w->rows);
-    return w->x && w->qkv && w->attention && w->hidden && w->quantised && w->scales && w->queries &&
-           w->query_scales && w->cosines && w->sines && w->sums && w->rows;
+    int widest = d->dim > d->ffn_dim ? d->dim : d->ffn_dim, deepest = 0;
+    widest = widest > model->q_dim ? widest : model->q_dim;
+    if (model->layers && model->layers[0].wq.m.codes)
+        deepest = round_up(widest, 8);
+    else if (model->head.m.codes)
+        deepest = model->head.m.depth;
+    w->x = take(model, (size_t)CHUNK_TOKENS * (size_t)d->dim, sizeof *w->x);
+    w->qkv = take(model, (size_t)CHUNK_TOKENS * (size_t)(model->q_dim + 2 * model->kv_dim), sizeof *w->qkv);
+    w->attention = take(model, (size_t)CHUNK_TOKENS * (size_t)model->q_dim, sizeof *w->attention);
+    w->hidden = take(model, (size_t)CHUNK_TOKENS * (size_t)d->ffn_dim, sizeof *w->hidden);
+    w->rows = take_rows(model, CHUNK_TOKENS, widest);
+    w->turns = take(model, (size_t)CHUNK_TOKENS * (size_t)d->head_dim, sizeof *w->turns);
+    w->scratch = take(model, (size_t)threads, sizeof *w->scratch);
+    for (int i = 0; w->scratch && i < threads; i++)
+        take_scratch(model, &w->scratch[i], widest, deepest);
 }
 
-rail_model *rail_model_new(const rail_dims *dims, const rail_matrix *matrices, const uint64_t *rope_turns,
+static void take_dims(rail_model *model)
+{
+    const rail_dims *d = &model->d;
+    model->q_dim = d->n_heads * d->head_dim;
+    model->kv_dim = d->n_kv_heads * d->head_dim;
+    model->group = d->n_heads / d->n_kv_heads;
+    model->key_depth = round_up(d->head_dim, 4);
+    model->value_blocks = round_up(d->head_dim, BLOCK_ROWS) / BLOCK_ROWS;
+    int rows = ATTEND_CELLS / round_up(d->context_tokens, 64);
+    rows = rows < ATTEND_ROWS ? rows : ATTEND_ROWS;
+    model->attend_tokens = rows > model->group ? rows / model->group : 1;
+    model->attend_rows = model->attend_tokens * model->group;
+    model->weights = (int64_t)d->n_layers * d->dim * (2 * model->q_dim + 2 * model->kv_dim + 3 * d->ffn_dim);
+    model->score_factor_q30 = (LOG2E_Q30 << 16) / isqrt((uint64_t)d->head_dim << 32);
+}
+
+rail_model *rail_model_new(const rail_dims *dims, const rail_matrix *matrices, const rail_arrays *arrays,
                            int32_t kernels, int32_t threads)
 {
     rail_model *model = calloc(1, sizeof *model);
     if (!model)
         return NULL;
+    size_t pairs = (size_t)dims->head_dim / 2;
     model->d = *dims;
     model->kernels = kernels_at(kernels);
-    model->q_dim = dims->n_heads * dims->head_dim;
-    model->kv_dim = dims->n_kv_heads * dims->head_dim;
-    model->head_stride = round_up(dims->head_dim, 32);
-    model->weights = (int64_t)dims->n_layers * dims->dim * (2 * model->q_dim + 2 * model->kv_dim + 3 * dims->ffn_dim);
-    model->root_dim_q16 = isqrt((uint64_t)dims->dim << 32);
-    model->score_factor_q30 = (LOG2E_Q30 << 16) / isqrt((uint64_t)dims->head_dim << 32);
-    size_t turns = (size_t)dims->head_dim / 2 * sizeof *rope_turns;
-    model->rope_turns = malloc(turns);
-    model->layers = calloc((size_t)dims->n_layers, sizeof *model->layers);
-    int ok = model->rope_turns && model->layers && take_matrix(&model->tok_embed, matrices);
-    for (int i = 0; ok && i < dims->n_layers; i++)
-        ok = take_layer(&model->layers[i], matrices + 1 + 7 * i);
-    ok = ok && take_matrix(&model->head, matrices + 1 + 7 * dims->n_layers) && take_workspace(model, threads) &&
-         (model->pool = pool_new(threads));
-    if (!ok) {
+    take_dims(model);
+    model->tok_embed = take_matrix(matrices, arrays->codebooks);
+    model->head = take_matrix(matrices + 1 + 7 * dims->n_layers, arrays->codebooks);
+    take_layers(model, matrices + 1, arrays);
+    take_workspace(model, threads);
+    model->rope_turns = take(model, pairs, sizeof *model->rope_turns);
+    model->pool = pool_new(threads);
+    if (model->short_of_memory || !model->pool) {
         rail_model_free(model);
         return NULL;
     }
-    memcpy(model->rope_turns, rope_turns, turns);
+    memcpy(model->rope_turns, arrays->rope_turns, pairs * sizeof *model->rope_turns);
     return model;
 }
 
@@ -89,55 +138,9 @@ void rail_model_free(rail_model *model)
     if (!model)
         return;
     pool_free(model->pool);
-    free(model->tok_embed.row_sums);
-    free(model->head.row_sums);
-    for (int i = 0; model->layers && i < model->d.n_layers; i++) {
-        struct layer *l = &model->layers[i];
-        struct matrix *all[] = {&l->wq, &l->wk, &l->wv, &l->wo, &l->w1, &l->w3, &l->w2};
-        for (int j = 0; j < 7; j++)
-            free(all[j]->row_sums);
+    for (struct allocation *a = model->allocations, *next; a; a = next) {
+        next = a->next;
+        free(a);
     }
-    free(model->layers);
-    free(model->rope_turns);
-    struct workspace *w = &model->work;
-    void *buffers[] = {w->x, w->qkv, w->attention, w->hidden, w->quantised, w->scales, w->queries, w->query_scales,
-                       w->cosines, w->sines, w->sums, w->rows};
-    for (int i = 0; i < (int)(sizeof buffers / sizeof *buffers); i++)
-        free(buffers[i]);
     free(model);
 }
-
-rail_session *rail_session_new(rail_model *model, int32_t context_tokens)
-{
-    rail_session *s = calloc(1, sizeof *s);
-    if (!s)
-        return NULL;
-    int threads = pool_threads(model->pool);
-    size_t rows = (size_t)model->d.n_layers * model->d.n_kv_heads * context_tokens;
-    s->model = model;
-    s->context = context_tokens;
-    s->keys = calloc(rows, model->head_stride);
-    s->values = calloc(rows, model->head_stride);
-    s->key_scales = calloc(rows, sizeof *s->key_scales);
-    s->value_max = calloc(rows, sizeof *s->value_max);
-    s->scores = calloc((size_t)threads * context_tokens, sizeof *s->scores);
-    s->weights = calloc((size_t)threads * context_tokens, sizeof *s->weights);
-    if (s->keys && s->values && s->key_scales && s->value_max && s->scores && s->weights)
-        return s;
-    rail_session_free(s);
-    return NULL;
-}
-
-void rail_session_free(rail_session *s)
-{
-    if (!s)
-        return;
-    void *buffers[] = {s->keys, s->values, s->key_scales, s->value_max, s->scores, s->weights};
-    for (int i = 0; i < (int)(sizeof buffers / sizeof *buffers); i++)
-        free(buffers[i]);
-    free(s);
-}
-
-int32_t rail_position(const rail_session *s) { return s->position; }
-
-void rail_truncate(rail_session *s, int32_t position) { s->position = position; }

@@ -3,7 +3,8 @@
  * Number formats (inference/SPEC.md section 1):
  *   i8    signed byte in [-127, 127]
  *   q16   int32 fixed point, 16 fraction bits, saturated to [-(2^31-1), 2^31-1]
- *   scale unsigned 16-bit per-row multiplier with one exponent a matrix: weight = q * scale[row] * 2^-exponent
+ *   scale unsigned 16-bit per-row multiplier with one exponent a matrix: weight = i8 * scale[row] * 2^-exponent
+ * Matrices are stored in blocks of 16 rows (kernels.h).
  */
 #ifndef RAIL_NATIVE_H
 #define RAIL_NATIVE_H
@@ -13,35 +14,60 @@
 
 /* CDEF BEGIN: native/build.py hands the lines between the marks to cffi. */
 typedef struct {
-    const int8_t *weights;    /* rows x stride, i8; columns past `cols` are zero */
+    const uint8_t *weights;   /* blocks x depth x 16 bytes; or with `codes`, half as many of two weights each */
+    const uint8_t *codes;     /* blocks x depth / 4, or NULL for 8 bits a weight */
     const uint16_t *scales;   /* rows */
+    const int32_t *bias;      /* rows, q16, or NULL */
     int32_t rows, cols;
-    int32_t stride;           /* cols rounded up to a multiple of 64 */
+    int32_t depth;            /* cols rounded up to a multiple of 8; blocks are rows / 16, rounded up */
     int32_t exponent;         /* 16..46 */
 } rail_matrix;
 
 typedef struct {
-    int32_t dim, n_layers, n_heads, n_kv_heads, head_dim, ffn_dim, vocab_size;
+    int32_t dim, n_layers, n_heads, n_kv_heads, head_dim, ffn_dim, vocab_size, context_tokens;
+    int32_t window_tokens;    /* 0: none */
+    int32_t ffn_rotation;     /* 0..10 */
     int64_t norm_eps_q48;     /* 0..2^40 */
 } rail_dims;
+
+typedef struct {
+    const uint64_t *rope_turns;   /* head_dim / 2: turns per position, 64-bit fraction */
+    const uint8_t *codebooks;     /* 256 x 16 bytes, 1 to 255; or NULL if no matrix has 4 bits */
+    const int32_t *norm_q;        /* n_layers x head_dim, q16 gains of query heads, or NULL */
+    const int32_t *norm_k;        /* the same of key heads */
+} rail_arrays;
 
 typedef struct rail_model rail_model;
 typedef struct rail_session rail_session;
 
+/* `count` tokens for the next positions of one session; logits are wanted of those from `logits_from` on. */
+typedef struct {
+    rail_session *session;
+    const int32_t *ids;
+    int32_t count, logits_from;
+} rail_piece;
+
 /* All return NULL or a negative value when memory or threads are short; no other failure exists for checked input.
  * `matrices`: tok_embed, then wq wk wv wo w1 w3 w2 of each layer, then head. The arrays must outlive the model. */
-rail_model *rail_model_new(const rail_dims *dims, const rail_matrix *matrices, const uint64_t *rope_turns,
+rail_model *rail_model_new(const rail_dims *dims, const rail_matrix *matrices, const rail_arrays *arrays,
                            int32_t kernels, int32_t threads);
 void rail_model_free(rail_model *model);
 rail_session *rail_session_new(rail_model *model, int32_t context_tokens);
 void rail_session_free(rail_session *session);
+int64_t rail_session_bytes(const rail_session *session);
 
-/* Runs `count` tokens at the session's next positions. Logits (q16) go to `logits`: of every token when
- * `all_logits` is set (count x vocab), else of the last one. Returns the new position.
- * The caller checks ids against the vocabulary and the position against the context. */
-int32_t rail_forward(rail_session *session, const int32_t *ids, int32_t count, int32_t all_logits, int32_t *logits);
+/* Runs pieces of different sessions together. Logits (q16) go to `logits`, one row of vocab_size for each token that
+ * wants them, in order. The caller checks ids against the vocabulary and positions against the contexts. */
+void rail_step(rail_model *model, const rail_piece *pieces, int32_t count, int32_t *logits);
+/* For calibration: the quantised inputs of every matrix during one step of at most rail_capture_tokens() tokens. Row t
+ * of the inputs of layer l begins at out + ((l * 4 + place) * tokens + t) * width; places: wq wk wv, wo, w1 w3, w2;
+ * layer n_layers, place 0: head (of every token). `width` is at least the widest input. NULL ends it. */
+void rail_capture(rail_model *model, int8_t *out, int32_t width);
+int32_t rail_capture_tokens(void);
 int32_t rail_position(const rail_session *session);
 void rail_truncate(rail_session *session, int32_t position);
+/* Makes `to`, of the same model and with room enough, hold the first `positions` tokens of `from`. */
+void rail_session_copy(rail_session *to, const rail_session *from, int32_t positions);
 
 /* The token that the sampler draws at `position` (SPEC section 6). `scratch`: 2 * vocab entries. */
 int32_t rail_sample(const int32_t *logits, int32_t vocab, int64_t temperature_micro, int32_t top_k,
@@ -49,31 +75,11 @@ int32_t rail_sample(const int32_t *logits, int32_t vocab, int64_t temperature_mi
 /* Philox 4x32-10: the first 64 bits of the block at `counter` under `seed`. */
 uint64_t rail_random(uint64_t seed, uint64_t counter);
 
-int32_t rail_kernels_count(void);
-const char *rail_kernels_name(int32_t index);
-int32_t rail_kernels_usable(int32_t index);   /* 1 when this CPU runs the set */
-
-/* Single kernels, so that the tests can compare every set with the oracle.
- * Padding: x, w rows are `stride` bytes (a multiple of 64) and readable to the end. */
-void rail_kernel_gemm(int32_t kernels, const int8_t *w, const int32_t *row_sums, const int8_t *x, int32_t rows,
-                      int32_t tokens, int32_t stride, int32_t *out);
-void rail_kernel_requantise(int32_t kernels, const int32_t *acc, const uint16_t *scales, int32_t mantissa,
-                            int32_t shift, int32_t count, int32_t *out);
-uint32_t rail_kernel_max_abs(int32_t kernels, const int32_t *x, int32_t count);
-void rail_kernel_quantise(int32_t kernels, const int32_t *x, int32_t count, int32_t reciprocal, int32_t shift,
-                          int8_t *out);
-void rail_kernel_dots(int32_t kernels, const int8_t *q, const int8_t *k, int32_t positions, int32_t stride,
-                      int32_t *out);
-void rail_kernel_weighted_sum(int32_t kernels, const int16_t *weights, const int8_t *v, int32_t positions,
-                              int32_t stride, int64_t *out);
-/* `keys`: (mantissa, exponent) pairs. */
-int32_t rail_kernel_scale_scores(int32_t kernels, int32_t *scores, const int32_t *keys, int32_t mantissa,
-                                 int32_t exponent, int32_t count);
-void rail_kernel_exp_shares(int32_t kernels, int32_t *scores, int32_t max, const int32_t *value_max, int32_t count,
-                            uint64_t *total, uint64_t *peak);
-void rail_kernel_round_weights(int32_t kernels, const int32_t *shares, const int32_t *value_max, int32_t count,
-                               int32_t drop, int16_t *weights);
-void rail_kernel_silu_mul(int32_t kernels, const int32_t *gate, const int32_t *up, int32_t count, int32_t *out);
+/* For conversion: which of 256 codebooks of 16 rising levels suits 64 weights each, and which
+ * level of it is nearest to each weight, the lower one of equals. Weights and levels in one unit, |value| < 2^14. */
+void rail_choose_codes(const int16_t *weights, int64_t count, const int16_t *levels, uint8_t *codes);
+void rail_nearest_levels(const int16_t *weights, int64_t count, const int16_t *levels, const uint8_t *codes,
+                         uint8_t *indexes);
 /* CDEF END */
 
 #endif

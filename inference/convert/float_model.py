@@ -1,14 +1,15 @@
 """A checkpoint in floating point, as every source reader hands it to the quantiser."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inference.config import ModelConfig
+from inference.convert.lazy import Floats
 from inference.errors import ConversionError, ModelFileError
 from inference.vocabulary import Vocabulary
 
@@ -22,24 +23,17 @@ class FloatModel:
     """
 
     config: ModelConfig
-    tensors: Mapping[str, NDArray[np.float32]]
+    tensors: Mapping[str, Floats]
     rope_frequencies: tuple[Decimal, ...]  # radians per position of each rotary pair
     vocabulary: Vocabulary
     chat_template: str | None = None  # None: the source names no template
     sources: Mapping[str, bytes] = field(default_factory=dict)  # SHA-256 of each source file by base name
 
     def __post_init__(self) -> None:
-        expected = expected_shapes(self.config).keys()
-        missing = sorted(expected - self.tensors.keys() - {"head"})
-        unknown = sorted(self.tensors.keys() - expected)
-        if missing or unknown:
-            raise ConversionError(
-                "tensor_set",
-                f"source tensors do not make a {self.config.family} model: missing {missing[:4]}, "
-                f"unexpected {unknown[:4]}",
-            )
+        check_names(self.config, self.tensors.keys())
+        assert len(self.rope_frequencies) == self.config.head_dim // 2
 
-    def tensor(self, name: str) -> NDArray[np.float32]:
+    def tensor(self, name: str) -> Floats:
         """A tensor of the expected shape, float32, row-major [out, in], finite; rotary pairs are (2i, 2i + 1).
 
         Raises ConversionError (`tensor_shape`, `not_finite`).
@@ -52,6 +46,27 @@ class FloatModel:
         if not np.isfinite(tensor).all():
             raise ConversionError("not_finite", f"source tensor {name} has a NaN or infinite weight")
         return tensor
+
+
+def check_names(config: ModelConfig, names: Set[str]) -> None:
+    """Raises ConversionError (`tensor_set`) unless these are the tensors of a model; `head` may be missing."""
+    expected = expected_shapes(config).keys()
+    missing = sorted(expected - names - {"head"})
+    unknown = sorted(names - expected)
+    if missing or unknown:
+        raise ConversionError(
+            "tensor_set",
+            f"source tensors do not make a {config.family} model: missing {missing[:4]}, unexpected {unknown[:4]}",
+        )
+
+
+def check_shapes(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Names and shapes before any tensor is read. Raises ConversionError (`tensor_set`, `tensor_shape`)."""
+    check_names(config, shapes.keys())
+    expected = expected_shapes(config)
+    for name, shape in shapes.items():
+        if shape != expected[name]:
+            raise ConversionError("tensor_shape", f"source tensor {name} is {shape}, must be {expected[name]}")
 
 
 def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -81,9 +96,12 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def config_from(source: str, norm_eps: Fraction, name: str, family: str = "llama", **dimensions: int) -> ModelConfig:
-    """The configuration that a source file states. Raises ConversionError (`source_header`) if it is out of range."""
+def config_from(source: str, norm_eps: Fraction, name: str, family: str = "llama", **others: Any) -> ModelConfig:
+    """The configuration that a source file states; `others` are fields of ModelConfig.
+
+    Raises ConversionError (`source_header`) if it is out of range.
+    """
     try:
-        return ModelConfig(norm_eps_q48=round(norm_eps * (1 << 48)), name=name, family=family, **dimensions)
+        return ModelConfig(norm_eps_q48=round(norm_eps * (1 << 48)), name=name, family=family, **others)
     except ModelFileError as error:
         raise ConversionError("source_header", f"{source}: {error}") from error

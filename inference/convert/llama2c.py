@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
-import numpy as np
-from numpy.typing import NDArray
-
 from inference.config import RANGES, ModelConfig
+from inference.convert.dequantise import F32, stored
 from inference.convert.float_model import FloatModel, config_from, expected_shapes
+from inference.convert.lazy import LazyTensors, StoredTensor
 from inference.convert.llama2c_vocabulary import llama2c_vocabulary
+from inference.convert.rope import frequencies
 from inference.convert.sources import Source
 from inference.errors import ConversionError
 
@@ -75,16 +75,16 @@ def read_checkpoint(header: Header, tokenizer: Source) -> FloatModel:
     ConversionError.
     """
     source, shapes = header.source, expected_shapes(header.config)
-    tensors: dict[str, NDArray[np.float32]] = {}
+    tensors: dict[str, StoredTensor] = {}
     offset = _HEADER.size
-    for tensor, size in header.order:
-        if tensor in shapes:
-            flat = np.frombuffer(source.data, "<f4", size // 4, offset)
-            tensors[tensor] = flat.astype(np.float32, copy=False).reshape(shapes[tensor])
+    for name, size in header.order:
+        if name in shapes:
+            tensors[name] = stored(source, offset, F32, shapes[name])
         offset += size
     vocabulary = llama2c_vocabulary(tokenizer)
     digests = {file.name: file.digest for file in (source, tokenizer)}
-    return FloatModel(header.config, tensors, _ROPE_THETA, vocabulary, None, digests)
+    rope_frequencies = frequencies(_ROPE_THETA, header.config.head_dim)
+    return FloatModel(header.config, LazyTensors(tensors), rope_frequencies, vocabulary, None, digests)
 
 
 def _read_config(source: Source, name: str) -> tuple[ModelConfig, bool]:

@@ -1,21 +1,27 @@
 """From a source checkpoint to a `.rail` file. The same sources and options give the same bytes on every machine."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from inference.convert import gguf, llama2c
+from inference.config import ModelConfig
+from inference.convert.calibration import Inputs, own_text
 from inference.convert.float_model import FloatModel
-from inference.convert.quantise import quantise_model
-from inference.convert.sources import Source
-from inference.errors import ConversionError
-from inference.modelwriter import write_model
-from inference.tokenizer import Tokenizer
+from inference.convert.folding import Folded
+from inference.convert.formats import read_checkpoint
+from inference.convert.integers import IntegerWriter
+from inference.convert.options import ConvertOptions, ffn_rotation
+from inference.kernels import load_kernels
+from inference.layout import matrix_shapes
+from inference.modelfile import ModelFile
+from inference.modelwriter import ModelWriter
 
-CONVERTER = "rail-convert/1"  # changes whenever the bytes of a converted model do
+CONVERTER = "rail-convert/2"  # changes whenever the bytes of a converted model do
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
 
 
 def convert(
@@ -23,68 +29,82 @@ def convert(
     out: str | Path,
     tokenizer: str | Path | None = None,
     name: str | None = None,
-    progress: Progress = lambda step: None,
+    options: ConvertOptions = ConvertOptions(),  # noqa: B008 (frozen)
+    progress: Progress = lambda step, done, total: None,
 ) -> bytes:
     """Convert a checkpoint, write `out`, and return the model root.
 
-    A GGUF file carries its vocabulary; a llama2.c `.bin` needs `tokenizer`: a sentencepiece `.model`, or llama2.c's
-    tokenizer `.bin`. `name` is the model's name for people, by default the source's base name without its ending.
-    `progress` is called with a few words at each step. Raises ConversionError for what cannot be read or is not
-    supported, TokenizerError for a vocabulary that is not, ModelFileError (`unwritable`) if `out` cannot be written.
+    `source` is a Hugging Face folder, a GGUF file, or a llama2.c `.bin`; only the last needs `tokenizer`, see
+    `read_checkpoint`. `name` is the model's name for people, by default the source's base name without its ending.
+    `progress` is called with what is being done and how many weights of all are. Raises ConversionError for what cannot
+    be read or is not supported, TokenizerError for a vocabulary that is not, ModelFileError (`unwritable`) if `out`
+    cannot be written.
     """
-    checkpoint = Source.open(source)
-    chosen_name = _default_name(checkpoint.name) if name is None else name
-    progress(f"reading {checkpoint.name}")
-    if gguf.is_gguf(checkpoint):
-        kind, model = "gguf", gguf.read_checkpoint(checkpoint, chosen_name)
-        if tokenizer is not None:
-            raise ConversionError("tokenizer_twice", f"{checkpoint.name}: a GGUF file has its own vocabulary")
-    elif llama2c.is_checkpoint(checkpoint):
-        kind, model = "llama2.c", _read_llama2c(checkpoint, tokenizer, chosen_name)
-    else:
-        raise ConversionError(
-            "unknown_format",
-            f"{checkpoint.name}: not a model file of a known format; "
-            "known are GGUF (versions 2 and 3) and the legacy .bin of llama2.c (not its later versions)",
-        )
-    _check_vocabulary(model)
-    progress("quantising")
-    quantised = quantise_model(model)
-    progress(f"writing {Path(out).name}")
+    progress(f"reading {Path(source).name}", 0, 0)
+    checkpoint = read_checkpoint(source, tokenizer, name)
+    model = checkpoint.model
+    config = stored_config(model.config, options)
     provenance: dict[str, Any] = {
         "converter": CONVERTER,
-        "options": {"name": chosen_name, "source_format": kind},
+        "options": {"name": checkpoint.name, "source_format": checkpoint.format, **asdict(options)},
         "sources": dict(model.sources),
     }
-    return write_model(out, quantised, model.tokenizer, model.chat_template, provenance)
+    with ModelWriter(out, config, model.vocabulary, model.chat_template, provenance) as writer:
+        with eight_bit_inputs(model, options, Path(out), progress) as inputs:
+            exponents = write_integers(writer, model, config, options, inputs, progress)
+        progress(f"checking {Path(out).name}", 0, 0)
+        return writer.finish(exponents)
 
 
-def _read_llama2c(checkpoint: Source, tokenizer: str | Path | None, name: str) -> FloatModel:
-    header = llama2c.read_header(checkpoint, name)
-    if tokenizer is None:
-        raise ConversionError(
-            "tokenizer_missing",
-            f"{checkpoint.name}: a llama2.c checkpoint has no vocabulary; name a tokenizer.model or a tokenizer.bin",
-        )
-    vocabulary = Source.open(tokenizer)
-    if vocabulary.name == checkpoint.name:
-        raise ConversionError("tokenizer_twice", f"{checkpoint.name}: checkpoint and tokenizer have the same name")
-    return llama2c.read_checkpoint(header, vocabulary)
+def stored_config(config: ModelConfig, options: ConvertOptions) -> ModelConfig:
+    """The source's configuration with what the options choose."""
+    return replace(
+        config,
+        layer_bits=options.layer_bits,
+        head_bits=options.head_bits,
+        ffn_rotation=ffn_rotation(options, config.ffn_dim),
+    )
 
 
-def _check_vocabulary(model: FloatModel) -> None:
-    """The vocabulary must load, give every text back, and be the one that the embedding was made for."""
-    vocabulary = Tokenizer(model.tokenizer)
-    config = model.config
-    stated = (config.vocab_size, config.bos_id, config.eos_id)
-    found = (vocabulary.vocab_size, vocabulary.bos_id, vocabulary.eos_id)
-    if stated != found:
-        raise ConversionError(
-            "tokenizer_mismatch",
-            f"the vocabulary has (pieces, BOS, EOS) = {found}, the model needs {stated}; it belongs to another model",
-        )
+@contextmanager
+def eight_bit_inputs(
+    model: FloatModel, options: ConvertOptions, out: Path, progress: Progress
+) -> Iterator[Inputs | None]:
+    """What calibration knows of the matrices' inputs, from the model in 8 bits, written beside `out` for the while."""
+    if not options.calibrated:
+        yield None
+        return
+    eight = replace(options, layer_bits=8, head_bits=8)
+    config = stored_config(model.config, eight)
+    provenance = {"converter": CONVERTER, "options": {}, "sources": {}}
+    with TemporaryDirectory(prefix=out.name + ".", dir=out.parent) as folder:
+        path = Path(folder) / "eight.rail"
+        with ModelWriter(path, config, model.vocabulary, None, provenance) as writer:
+            writer.finish(write_integers(writer, model, config, eight, None, progress))
+        progress("writing text to calibrate with", 0, 0)
+        with ModelFile.open(path) as file:
+            runner = load_kernels(file, None, None)
+            start = model.vocabulary.eos_id if model.vocabulary.bos_id is None else model.vocabulary.bos_id
+            yield Inputs(runner, config, own_text(runner, start))
 
 
-def _default_name(base_name: str) -> str:
-    stem = base_name.rsplit(".", 1)[0] or base_name
-    return re.sub(r"[^A-Za-z0-9._-]", "-", stem).lstrip("._-")[:64] or "model"
+def write_integers(
+    writer: ModelWriter,
+    model: FloatModel,
+    config: ModelConfig,
+    options: ConvertOptions,
+    inputs: Inputs | None,
+    progress: Progress,
+) -> dict[str, int]:
+    """Write every tensor; the exponents of the matrices."""
+    total = sum(rows * columns for rows, columns in matrix_shapes(config).values())
+    done = 0
+
+    def advance(weights: int) -> None:
+        nonlocal done
+        done += weights
+        progress(f"quantising to {config.layer_bits} bits", done, total)
+
+    integers = IntegerWriter(writer, Folded(model, options.rotate, config.ffn_rotation), config, inputs, advance)
+    integers.write()
+    return integers.exponents

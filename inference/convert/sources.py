@@ -10,6 +10,7 @@ from pathlib import Path
 from inference.errors import ConversionError
 
 SOURCE_BYTES_MAX = 1 << 38
+_CHUNK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,19 @@ class Source:
 
     @property
     def digest(self) -> bytes:
-        return hashlib.sha256(self.data).digest()
+        digest = hashlib.sha256()
+        for at in range(0, len(self.data), _CHUNK_BYTES):
+            digest.update(self.data[at : at + _CHUNK_BYTES])
+            self.release()
+        return digest.digest()
+
+    def release(self) -> None:
+        """Count the pages read so far as ours no longer: who reads a file of any size holds a part of it at a time.
+
+        Views of the data stay valid; their pages come back when they are touched.
+        """
+        if isinstance(self.data.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.data.obj.madvise(mmap.MADV_DONTNEED)
 
     @classmethod
     def open(cls, path: str | Path) -> "Source":

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_model import CONFIG, PROVENANCE, ROOT, TinyModel, tiny_model, tiny_vocabulary, write_tiny
+from tiny_model import CONFIG, PROVENANCE, ROOT, TinyModel, tiny_model, tiny_text_side, write_model, write_tiny
 
 from inference.errors import ModelFileError
 from inference.layout import tensor_specs
 from inference.modelfile import ModelFile
-from inference.modelwriter import write_model
+from inference.modelwriter import ModelWriter
 
 
 def test_reading_gives_back_what_was_written(tiny_path: Path) -> None:
     model, source = ModelFile.open(tiny_path), tiny_model()
     assert model.config == CONFIG
     assert model.exponents == source.exponents
-    assert model.tokenizer == tiny_vocabulary()
+    assert model.vocabulary == tiny_text_side()
     assert model.chat_template is None
     assert model.provenance == PROVENANCE
     assert model.size_bytes == tiny_path.stat().st_size
@@ -75,8 +75,24 @@ def test_unverified_file_tells_no_root(tiny_path: Path) -> None:
 
 
 def test_chat_template_is_kept(tmp_path: Path) -> None:
-    write_model(tmp_path / "m.rail", tiny_model(), tiny_vocabulary(), "{{ messages }} 你好", PROVENANCE)
+    write_model(tmp_path / "m.rail", tiny_model(), tiny_text_side(), "{{ messages }} 你好", PROVENANCE)
     assert ModelFile.open(tmp_path / "m.rail").chat_template == "{{ messages }} 你好"
+
+
+def test_tensors_may_come_in_parts_and_in_any_order(tiny_path: Path, tmp_path: Path) -> None:
+    model = tiny_model()
+    with ModelWriter(tmp_path / "m.rail", CONFIG, tiny_text_side(), None, PROVENANCE) as writer:
+        for name, tensor in reversed(model.tensors.items()):
+            for start in range(0, len(tensor), 2):
+                writer.write(name, tensor[start : start + 2], start)
+        assert writer.finish(model.exponents) == ROOT
+    assert (tmp_path / "m.rail").read_bytes() == tiny_path.read_bytes()
+
+
+def test_writer_that_is_left_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), ModelWriter(tmp_path / "m.rail", CONFIG, tiny_text_side(), None, PROVENANCE):
+        raise KeyError
+    assert os.listdir(tmp_path) == []
 
 
 def _without_head(model: TinyModel) -> TinyModel:
@@ -89,18 +105,22 @@ def _wider_head(model: TinyModel) -> TinyModel:
 
 def _weight_of_minus_128(model: TinyModel) -> TinyModel:
     head = model.tensors["head"].copy()
-    head[0, 0] = -128
+    head[0, 0, 0, 0] = 0
     return replace(model, tensors=model.tensors | {"head": head})
 
 
-def _padding_that_is_not_zero(model: TinyModel) -> TinyModel:
+def _padding_that_weighs(model: TinyModel) -> TinyModel:
     head = model.tensors["head"].copy()
-    head[3, CONFIG.dim] = 1
+    head[-1, 0, CONFIG.vocab_size % 16, 0] = 129
     return replace(model, tensors=model.tensors | {"head": head})
 
 
 def _missing_exponent(model: TinyModel) -> TinyModel:
     return replace(model, exponents={"head": 20})
+
+
+def _scale_twice(model: TinyModel) -> TinyModel:
+    return replace(model, tensors=model.tensors | {"head.scale": np.concatenate([model.tensors["head.scale"]] * 2)})
 
 
 def _exponent_out_of_range(model: TinyModel) -> TinyModel:
@@ -110,17 +130,18 @@ def _exponent_out_of_range(model: TinyModel) -> TinyModel:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (_without_head, "tensor_shape"),
+        (_without_head, "tensor_set"),
         (_wider_head, "tensor_shape"),
         (_weight_of_minus_128, "weight_range"),
-        (_padding_that_is_not_zero, "padding"),
+        (_padding_that_weighs, "padding"),
+        (_scale_twice, "tensor_shape"),
         (_missing_exponent, "directory_schema"),
         (_exponent_out_of_range, "directory_schema"),
     ],
 )
 def test_nothing_is_written_that_a_reader_would_refuse(change: object, code: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as caught:
-        write_model(tmp_path / "m.rail", change(tiny_model()), tiny_vocabulary(), None, PROVENANCE)
+        write_model(tmp_path / "m.rail", change(tiny_model()), tiny_text_side(), None, PROVENANCE)
     assert caught.value.code == code
     assert os.listdir(tmp_path) == []
 
@@ -138,7 +159,7 @@ def test_nothing_is_written_that_a_reader_would_refuse(change: object, code: str
 )
 def test_provenance_has_one_shape(provenance: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="provenance"):
-        write_model(tmp_path / "m.rail", tiny_model(), tiny_vocabulary(), None, provenance)
+        write_model(tmp_path / "m.rail", tiny_model(), tiny_text_side(), None, provenance)
 
 
 def test_folder_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:

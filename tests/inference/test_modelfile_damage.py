@@ -125,11 +125,12 @@ def test_flipped_bits_in_the_data_are_refused(expected: bytes | None, intact: by
     assert ModelFile.open(path, use_cache=False).root == ROOT
 
 
-@pytest.mark.parametrize(("value", "code"), [(0x80, "weight_range"), (1, "padding")])
+@pytest.mark.parametrize(("value", "code"), [(0, "weight_range"), (1, "padding")])
 def test_hashes_that_fit_excuse_no_forbidden_weight(value: int, code: str, intact: bytes, path: Path) -> None:
     """Who makes a file on purpose can make its hashes right; the kernels' assumptions are checked all the same."""
     data = bytearray(intact[data_start(intact) :])
-    data[0 if code == "weight_range" else CONFIG.dim] = value  # of `head`, the first tensor
+    last_row = (CONFIG.vocab_size // 16 * 10 * 16 + 15) * 4  # of `head`, the first tensor: it is not there
+    data[0 if code == "weight_range" else last_row] = value
     path.write_bytes(with_directory(intact, _set("data_root", to=data_root([bytes(data)])), bytes(data)))
     with pytest.raises(ModelFileError) as caught:
         ModelFile.open(path, use_cache=False)
@@ -143,7 +144,7 @@ def test_wrong_data_root_is_damage(intact: bytes, path: Path) -> None:
     assert caught.value.code == "data_damaged"
 
 
-def header(length: int, version: int = 1, reserved: int = 0, magic: bytes = MAGIC) -> bytes:
+def header(length: int, version: int = 2, reserved: int = 0, magic: bytes = MAGIC) -> bytes:
     return struct.pack("<8sIIQ", magic, version, reserved, length)
 
 
@@ -152,7 +153,7 @@ def test_header_fields(intact: bytes, path: Path) -> None:
     length = HEADER.unpack_from(intact)[3]
     assert refuse(path, b"") == "header_truncated"
     assert refuse(path, header(length, magic=b"GGUF\3\0\0\0") + rest) == "not_a_model"
-    for version in (0, 2, 1 << 31, (1 << 32) - 1):
+    for version in (0, 1, 3, 1 << 31, (1 << 32) - 1):
         assert refuse(path, header(length, version=version) + rest) == "unsupported_version"
     assert refuse(path, header(length, reserved=1) + rest) == "header_reserved"
     for wrong in (0, 1 << 40, 1 << 60, (1 << 64) - 1):
@@ -197,8 +198,8 @@ def _drop(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 
 HOSTILE: list[tuple[Callable[[dict[str, Any]], None], str]] = [
-    (_set("format", to="rail-model/2"), "unsupported_version"),
-    (_set("engine", to="rail-int/2"), "unsupported_version"),
+    (_set("format", to="rail-model/1"), "unsupported_version"),
+    (_set("engine", to="rail-int/1"), "unsupported_version"),
     (_set("format", to=1), "unsupported_version"),
     (_set("extra", to=None), "directory_schema"),
     (_drop("provenance"), "directory_schema"),
@@ -211,31 +212,30 @@ HOSTILE: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_set("config", "vocab_size", to=1 << 20), "tensor_shape"),
     (_set("config", "family", to="unknown"), "config_invalid"),
     (_drop("tensors", "head"), "tensor_set"),
-    (_set("tensors", "layers.0.bias", to={"type": "i8", "shape": [1], "offset": 0}), "tensor_set"),
+    (_set("tensors", "layers.0.bias", to={"type": "u8", "shape": [1], "offset": 0}), "tensor_set"),
     (_set("tensors", "head", to=[]), "directory_schema"),
     (_drop("tensors", "head", "shape"), "directory_schema"),
     (_set("tensors", "head", "size", to=1), "directory_schema"),
     (_set("tensors", "head", "type", to="f32"), "tensor_type"),
-    (_set("tensors", "head", "type", to="u8"), "tensor_type"),
+    (_set("tensors", "head", "type", to="i8"), "tensor_type"),
     (_set("tensors", "head", "shape", to=[CONFIG.vocab_size, 1 << 60]), "tensor_shape"),
     (_set("tensors", "head", "shape", to=[1 << 32, 1 << 32]), "tensor_shape"),
     (_set("tensors", "head", "shape", to=[CONFIG.vocab_size]), "tensor_shape"),
-    (_set("tensors", "head", "shape", to=[-1, 64]), "tensor_shape"),
+    (_set("tensors", "head", "shape", to=[-1, 10, 16, 4]), "tensor_shape"),
     (_set("tensors", "head", "offset", to=64), "tensor_offset"),  # overlaps the next one
     (_set("tensors", "head.scale", "offset", to=0), "tensor_offset"),  # overlaps the one before
     (_set("tensors", "tok_embed", "offset", to=(1 << 64) - 64), "tensor_offset"),
     (_set("tensors", "tok_embed", "offset", to=1 << 60), "tensor_offset"),
     (_set("tensors", "head", "offset", to=False), "tensor_offset"),  # False == 0, and is no integer
-    (_drop("exponents", "head"), "directory_schema"),
-    (_set("exponents", "head", to=-1), "directory_schema"),
-    (_set("exponents", "head", to=1 << 63), "directory_schema"),
-    (_set("exponents", "head", to=True), "directory_schema"),
-    (_set("exponents", "rope_freq", to=20), "directory_schema"),
+    (_set("exponents", to=bytes(16)), "directory_schema"),
+    (_set("exponents", to=bytes([15] * 16)), "directory_schema"),
+    (_set("exponents", to=bytes([47] * 16)), "directory_schema"),
+    (_set("exponents", to=bytes([20] * 15)), "directory_schema"),
+    (_set("exponents", to=[20] * 16), "directory_schema"),
     (_drop("data_root"), "directory_schema"),
     (_set("data_root", to=bytes(31)), "directory_schema"),
     (_set("data_root", to="0" * 32), "directory_schema"),
-    (_set("tokenizer", to=b""), "directory_schema"),
-    (_set("tokenizer", to="text"), "directory_schema"),
+    (_set("vocabulary", to=b""), "directory_schema"),
     (_set("chat_template", to=1), "directory_schema"),
     (_set("chat_template", to="x" * 65_537), "directory_schema"),
     (_set("provenance", "sources", to={"a": b"short"}), "directory_schema"),
@@ -273,7 +273,7 @@ def test_config_that_needs_more_data_is_refused_without_reading_it(intact: bytes
         directory["tensors"] = {
             spec.name: {"type": spec.type, "shape": list(spec.shape), "offset": spec.offset} for spec in specs
         }
-        directory["exponents"] = {spec.name: 20 for spec in specs if spec.columns is not None}
+        directory["exponents"] = bytes([20] * sum(spec.matrix is not None for spec in specs))
 
     assert refuse(path, with_directory(intact, change)) == "file_size"
 

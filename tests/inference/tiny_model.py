@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from inference.config import ModelConfig
 from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
 from inference.layout import tensor_specs
-from inference.modelwriter import write_model
+from inference.matrices import blocked
+from inference.modelwriter import ModelWriter
+from inference.vocabulary import Vocabulary
 
 MERGES = ["th", "the", f"{SPACE}the", "an", "and", f"{SPACE}and", "in", "ing", "er", "on", f"{SPACE}a", "st", "ou"]
 CONFIG = ModelConfig(
@@ -27,14 +30,12 @@ CONFIG = ModelConfig(
     vocab_size=3 + 256 + 27 + len(MERGES),
     context_tokens=160,
     norm_eps_q48=2_814_749_767,
-    bos_id=1,
-    eos_id=2,
     name="tiny",
     family="llama",
 )
 PROVENANCE = {"converter": "tests", "options": {"frozen": True}, "sources": {}}
 # Frozen: another root means that the format, the vocabulary's encoding or this generator changed.
-ROOT = bytes.fromhex("9a6f4eae28594d9c66925e06a046354fa4903f8b2c648b8a8ef58576339e83af")
+ROOT = bytes.fromhex("e9f8f2c34b8b231068fca62da08e5e3347a641bde72e7b2ddd0d1be9cf9be450")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,26 @@ def tiny_model() -> TinyModel:
     exponents: dict[str, int] = {}
     for spec in tensor_specs(CONFIG):
         noise = np.frombuffer(hashlib.shake_256(spec.name.encode()).digest(prod(spec.shape)), np.uint8)
-        noise = noise.reshape(spec.shape)
-        if spec.columns is not None:
-            weights = np.maximum(noise.view(np.int8), -127)
-            weights[:, spec.columns :] = 0
-            tensors[spec.name] = weights
+        if spec.matrix is not None:
+            rows, columns = spec.matrix
+            weights = np.maximum(noise.view(np.int8)[: rows * columns].reshape(rows, columns), -127)
+            tensors[spec.name] = blocked(weights, 4 * spec.shape[1])
             exponents[spec.name] = 22 if spec.name == "head" else 24  # a head that has favourites
         elif spec.type == "u16":
-            tensors[spec.name] = noise.astype(np.uint16) + 32_768
+            tensors[spec.name] = noise.reshape(spec.shape).astype(np.uint16) + 32_768
         else:
             tensors[spec.name] = np.array([(1 << 64) // (7 * 10**pair) for pair in range(spec.shape[0])], np.uint64)
     return TinyModel(CONFIG, tensors, exponents)
+
+
+def write_model(
+    path: Path, model: TinyModel, vocabulary: Vocabulary, chat_template: str | None, provenance: dict[str, Any]
+) -> bytes:
+    """Write a whole model and return its root."""
+    with ModelWriter(path, model.config, vocabulary, chat_template, provenance) as writer:
+        for name, tensor in model.tensors.items():
+            writer.write(name, tensor)
+        return writer.finish(model.exponents)
 
 
 def tiny_vocabulary() -> bytes:
@@ -71,6 +81,11 @@ def tiny_vocabulary() -> bytes:
     return sentencepiece_model(pieces, unk_id=0, bos_id=1, eos_id=2)
 
 
+def tiny_text_side(data: bytes | None = None) -> Vocabulary:
+    """As llama2.c's models have it: they end a text with BOS."""
+    return Vocabulary("sentencepiece", data or tiny_vocabulary(), 1, True, 2, (1, 2))
+
+
 def write_tiny(path: Path) -> bytes:
     """Write the model and return its root."""
-    return write_model(path, tiny_model(), tiny_vocabulary(), None, PROVENANCE)
+    return write_model(path, tiny_model(), tiny_text_side(), None, PROVENANCE)

@@ -1,8 +1,11 @@
 """Random models in the engine's own number formats, for tests of bits: no checkpoint, no floats."""
 
+from typing import Any
+
 import numpy as np
 
-from native import Config, stride_of
+from inference.matrices import blocked
+from native import Config, blocked_shape
 
 SMALL = {
     "dim": 40,
@@ -28,18 +31,37 @@ WIDE = {
 }
 """Large enough that even one token runs on every thread."""
 
+PLAIN: dict[str, Any] = {
+    "window_tokens": 0,
+    "ffn_rotation": 0,
+    "qkv_bias": False,
+    "qk_norm": False,
+    "layer_bits": 8,
+    "head_bits": 8,
+}
 
-def random_model(seed: int, **dimensions: int) -> tuple[Config, dict[str, np.ndarray]]:
+
+def random_model(seed: int, **dimensions: Any) -> tuple[Config, dict[str, np.ndarray]]:
     """Configuration and tensors with weights over the whole range and activations of natural size."""
     draw = np.random.default_rng(seed)
     exponents: dict[str, int] = {}
-    config = Config(**dimensions, norm_eps_q48=2814749767, exponents=exponents)
+    config = Config(**{**PLAIN, **dimensions}, norm_eps_q48=2814749767, exponents=exponents)
     tensors: dict[str, np.ndarray] = {}
-    for name, (rows, columns) in config.shapes().items():
-        weights = np.zeros((rows, stride_of(columns)), dtype=np.int8)
-        weights[:, :columns] = draw.integers(-127, 128, (rows, columns), dtype=np.int8)
-        tensors[name] = weights
+    for name, (rows, columns, bits) in config.shapes().items():
+        shape = blocked_shape(rows, columns, bits)
+        if bits == 8:
+            tensors[name] = blocked(draw.integers(-127, 128, (rows, columns), dtype=np.int8), 4 * shape[1])
+        else:
+            tensors[name] = draw.integers(0, 256, shape, dtype=np.uint8)
+            tensors[f"{name}.code"] = draw.integers(0, 256, (shape[0], 2 * shape[1]), dtype=np.uint8)
         tensors[f"{name}.scale"] = draw.integers(1000, 65536, rows, dtype=np.uint16)
         exponents[name] = 23 + columns.bit_length() // 2
-    tensors["rope_freq"] = draw.integers(0, 2**62, dimensions["head_dim"] // 2, dtype=np.uint64)
+        if config.qkv_bias and name.endswith((".wq", ".wk", ".wv")):
+            tensors[f"{name}.bias"] = draw.integers(-(2**17), 2**17, rows, dtype=np.int32)
+    if 4 in (config.layer_bits, config.head_bits):
+        tensors["codebooks"] = draw.integers(1, 256, (256, 16), dtype=np.uint8)
+    if config.qk_norm:
+        shape = (config.n_layers, config.head_dim)
+        tensors["norm_q"], tensors["norm_k"] = draw.integers(-(2**17), 2**17, (2, *shape), dtype=np.int32)
+    tensors["rope_freq"] = draw.integers(0, 2**62, config.head_dim // 2, dtype=np.uint64)
     return config, tensors
