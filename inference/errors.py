@@ -14,7 +14,7 @@ class InferenceError(Exception):
 
 
 class ModelFileError(InferenceError):
-    """A `.rail` file, or a model configuration, that breaks a rule of `rail-model/1`."""
+    """A `.rail` file, or a model configuration, that breaks a rule of `rail-model/2`."""
 
 
 class ConversionError(InferenceError):

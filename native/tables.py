@@ -1,4 +1,4 @@
-"""Integer tables of rail-int/1 (inference/SPEC.md section 2), made by integer arithmetic only.
+"""Integer tables of rail-int/2 (inference/SPEC.md section 2), made by integer arithmetic only.
 
 The tables are part of the numerics: a digest of each is frozen in the tests. `python native/tables.py` prints them
 as a C header for the kernels; the reference engine imports the same values.

@@ -8,6 +8,7 @@ from decimal import Decimal
 from secrets import randbelow, token_hex
 from typing import ClassVar
 
+from inference.config import ENGINE
 from inference.errors import ContextError, TokenizerError
 from inference.sampling import SamplingParams, micro
 from web.chat import render_chat
@@ -33,7 +34,7 @@ def model_id(services: Services) -> str:
 def fingerprint(services: Services) -> str:
     """`system_fingerprint`: the engine's contract and the beginning of the model root. Equal means equal bits."""
     model = services.engine.model
-    return f"rail-int/1:{model.root.hex()[:FINGERPRINT_DIGITS]}"
+    return f"{ENGINE}:{model.root.hex()[:FINGERPRINT_DIGITS]}"
 
 
 def require_model(services: Services, name: str) -> None:

@@ -51,11 +51,11 @@ def test_what_has_too_little_to_compare_is_unchecked_not_unmatched(here: Rail, s
 
 def test_a_match_says_whose_word_the_assurance_and_the_times_are(here: Rail, story: Story) -> None:
     record = here("verify", story.text, "--home", story.home, "--json").json["records"][0]
-    assert (record["assurance"], record["engine"]) == ("replayable", "rail-int/1")
+    assert (record["assurance"], record["engine"]) == ("replayable", "rail-int/2")
     out = here("verify", story.text, "--home", story.home).out
     assert f"first registered {record['logged']} by the log's clock" in out
     assert f"{record['time']}, stated by the operator" in out
-    assert "stated by the operator: replayable: made by the rail-int/1 engine, anyone can run it again" in out
+    assert "stated by the operator: replayable: made by the rail-int/2 engine, anyone can run it again" in out
     receipt = here("verify", story.receipt, "--home", story.home).out
     assert "stated by the operator: replayable" in receipt
 

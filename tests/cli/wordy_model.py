@@ -3,10 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from inference.convert.quantise import QuantisedModel
 from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
-from inference.modelwriter import write_model
-from tests.inference.tiny_model import CONFIG, PROVENANCE, tiny_model
+from tests.inference.tiny_model import CONFIG, PROVENANCE, TinyModel, tiny_model, tiny_text_side, write_model
 
 VOCABULARY = """
     the a and but so then little old brave green moon river fox girl boy stone garden window story bread ran sang found
@@ -20,12 +18,14 @@ def write_wordy(path: Path) -> bytes:
     """Write the model and return its root. It never ends by itself and says nothing but words."""
     tiny = tiny_model()
     head = tiny.tensors["head"].copy()
-    head[:FIRST_WORD] = 0
+    head[: FIRST_WORD // 16] = 128
+    head[FIRST_WORD // 16, :, : FIRST_WORD % 16] = 128
     config = replace(CONFIG, name="wordy", context_tokens=256)
     pieces = [Piece(text, 0, PieceType.NORMAL) for text in ("<unk>", "<s>", "</s>")]
     pieces += [Piece(byte_piece(value), 0, PieceType.BYTE) for value in range(256)]
     pieces.append(Piece(SPACE, 0, PieceType.NORMAL))
     pieces += [Piece(SPACE + word, -rank, PieceType.NORMAL) for rank, word in enumerate(WORDS)]
     assert len(pieces) == config.vocab_size
-    model = QuantisedModel(config, tiny.tensors | {"head": head}, tiny.exponents)
-    return write_model(path, model, sentencepiece_model(pieces, unk_id=0, bos_id=1, eos_id=2), None, PROVENANCE)
+    model = TinyModel(config, tiny.tensors | {"head": head}, tiny.exponents)
+    vocabulary = tiny_text_side(sentencepiece_model(pieces, unk_id=0, bos_id=1, eos_id=2))
+    return write_model(path, model, vocabulary, None, PROVENANCE)

@@ -20,6 +20,8 @@ SHAPE = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 128,
     "rms_norm_eps": 1e-5,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
 }
 LLAMA3 = {
     "rope_type": "llama3",

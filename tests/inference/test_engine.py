@@ -64,7 +64,7 @@ def test_whole_greedy_run_is_that_of_the_reference(tiny_engine: Engine) -> None:
 
 
 def test_drawn_run_is_frozen(tiny_engine: Engine) -> None:
-    """Another digest means another engine: it must not be called rail-int/1."""
+    """Another digest means another engine: it must not be called rail-int/2."""
     transcript, _ = finish(tiny_engine.generate([1, 40, 41], DRAWN))
     assert transcript.output_ids[:8] == FROZEN_IDS
     digest = hashlib.sha256(" ".join(map(str, transcript.output_ids)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The integer tables are part of rail-int/1: their bytes are frozen, and they are right to the last bit."""
+"""The integer tables are part of rail-int/2: their bytes are frozen, and they are right to the last bit."""
 
 import hashlib
 from decimal import ROUND_HALF_UP, Decimal, getcontext

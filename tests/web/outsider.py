@@ -83,7 +83,7 @@ class Outsider:
         """A generation that this content opens; never run on any engine."""
         fields: dict[str, Any] = {
             "model_root": model_root,
-            "engine": "rail-int/1",
+            "engine": "rail-int/2",
             "prompt_commitment": content.prompt_commitment(),
             "output_commitment": content.output_commitment(),
             "prompt_tokens": len(content.prompt_ids),
@@ -104,7 +104,7 @@ class Outsider:
             verdict=verdict,
             first_difference=None,
             reason=reason,
-            engine="rail-int/1",
+            engine="rail-int/2",
         )
 
     def erasure(self, index: int, leaf: bytes) -> bytes:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from inference.errors import ModelFileError
-from inference.modelwriter import write_model
 from ledger.errors import LedgerError
-from tests.inference.tiny_model import PROVENANCE, tiny_model, tiny_vocabulary
+from tests.inference.tiny_model import PROVENANCE, tiny_model, tiny_text_side, write_model
 from tests.web.conftest import ORIGIN, settings_in
 from web.errors import SettingsError
 from web.services import build_services
@@ -50,7 +49,7 @@ def test_another_model_is_registered_when_it_is_loaded(tmp_path: Path, tiny_mode
     build_services(settings).close()
     model = tiny_model()
     other = tmp_path / "other.rail"
-    write_model(other, replace(model, config=replace(model.config, name="other")), tiny_vocabulary(), None, PROVENANCE)
+    write_model(other, replace(model, config=replace(model.config, name="other")), tiny_text_side(), None, PROVENANCE)
     services = build_services(replace(settings, model=other))
     assert [model.name for _, model in services.log.models()] == ["tiny", "other"]
     services.close()

@@ -36,7 +36,7 @@ def test_unknown_model_is_404(client: FlaskClient) -> None:
 
 def test_completion_is_logged_and_says_where(client: FlaskClient, services: Services) -> None:
     answer = body_of(complete(client, seed=7, max_tokens=12), Completion)
-    assert answer.system_fingerprint == f"rail-int/1:{services.engine.model.root.hex()[:16]}"
+    assert answer.system_fingerprint == f"rail-int/2:{services.engine.model.root.hex()[:16]}"
     assert answer.rail.seed == 7
     assert answer.usage.completion_tokens <= 12
     entry = services.log.entry(answer.rail.record_id)

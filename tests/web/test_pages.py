@@ -60,7 +60,7 @@ def test_a_record_says_what_only_its_operator_states(client: FlaskClient, hostil
     page = client.get(f"/records/{hostile.index}").text
     for words in ("First registered", "by the log’s clock", "time stated by the operator"):
         assert words in page
-    assert "Stated by the operator: replayable: made by the rail-int/1 engine" in page
+    assert "Stated by the operator: replayable: made by the rail-int/2 engine" in page
     assert "Stated by the operator: none of the output repeats the prompt" in page
 
 
@@ -73,7 +73,7 @@ def test_a_record_says_what_only_its_operator_states(client: FlaskClient, hostil
     ],
 )
 def test_an_assurance_is_a_claim_until_a_replay_matched(assurance: str, replays: tuple[str, ...], words: str) -> None:
-    said = assurance_words(assurance, "rail-int/1", replays)
+    said = assurance_words(assurance, "rail-int/2", replays)
     assert words in said
     assert said.startswith("stated by the operator") == ("no published" in said)
 
