@@ -53,10 +53,10 @@ class Engine:
         self._batch = Batch(self._native, running_max, lambda run: self.prefixes.keep(run.session, run.ids))
 
     def encode_prompt(self, text: str) -> list[int]:
-        """Ids of a prompt, BOS first; an empty text is BOS alone.
+        """Ids of a prompt, BOS first if the model has one; then an empty text is BOS alone.
 
         A text that cannot fit the context, because no piece is long enough, is refused before it is tokenized. Raises
-        ContextError (`context_exceeded`), TokenizerError (`not_unicode`, `text_too_long`).
+        ContextError (`context_exceeded`, `context_empty`), TokenizerError (`not_unicode`, `text_too_long`).
         """
         limit = self.model.config.context_tokens
         tokens_min = len(text) // self.tokenizer.piece_bytes_max
@@ -169,7 +169,8 @@ class Engine:
     def _check_ids(self, ids: Sequence[int]) -> tuple[int, ...]:
         limit = self.model.config.context_tokens
         if not ids:
-            raise ContextError("context_empty", "there are no token ids; begin with BOS", 0, limit)
+            hint = "write some text" if self.tokenizer.bos_id is None else f"begin with BOS, id {self.tokenizer.bos_id}"
+            raise ContextError("context_empty", f"the prompt is empty: there are no token ids; {hint}", 0, limit)
         if len(ids) > limit:
             raise _exceeded(len(ids), limit)
         for id in ids:
