@@ -17,7 +17,7 @@ from inference.errors import TokenizerError
 from inference.pieces import PieceType
 from inference.sentencepiece_model import SPACE, byte_piece
 
-_SILENT = (PieceType.CONTROL, PieceType.UNUSED)
+_BY_TYPE = (PieceType.CONTROL, PieceType.UNUSED, PieceType.USER_DEFINED, PieceType.BYTE)
 Merge = Callable[[str], list[tokenizers.Token]]
 
 
@@ -29,13 +29,16 @@ class BytePairCodec:
         self._pairs = pairs
         self._whole = pairs.pre_tokenizer == WHOLE
         self.space_before = pairs.space_before
-        typed = list(enumerate(zip(pairs.pieces, pairs.types, strict=True)))
-        self.pieces = [b"" if kind in _SILENT else piece for piece, kind in zip(pairs.pieces, pairs.types, strict=True)]
-        self.controls = {piece.decode(): id for id, (piece, kind) in typed if kind == PieceType.CONTROL}
-        self._bytes = {piece[0]: id for id, (piece, kind) in typed if kind == PieceType.BYTE}
-        self._byte_ids = frozenset(self._bytes.values())
+        controls, unused, own, byte_ids = map(pairs.ids, _BY_TYPE)
+        table = list(pairs.pieces)
+        for id in (*controls, *unused):
+            table[id] = b""
+        self.pieces = table
+        self.controls = {pairs.pieces[id].decode(): id for id in controls}
+        self._bytes = {pairs.pieces[id][0]: id for id in byte_ids}
+        self._byte_ids = frozenset(byte_ids)
         # What is found in a text before anything is merged.
-        self._own = {piece.decode(): [id] for id, (piece, kind) in typed if kind == PieceType.USER_DEFINED}
+        self._own = {pairs.pieces[id].decode(): [id] for id in own}
         if self._whole:  # the makers of such vocabularies took this character for a space; it is not one
             self._own.setdefault(SPACE, [self._bytes[value] for value in SPACE.encode()])
         longest_first = sorted(self._own, key=len, reverse=True)
@@ -71,11 +74,7 @@ class BytePairCodec:
         with self._building:
             if self._merge is None:
                 alphabet = "utf-8" if self._whole else "latin-1"
-                names = {
-                    id: piece.decode(alphabet)
-                    for id, (piece, kind) in enumerate(zip(pairs.pieces, pairs.types, strict=True))
-                    if kind == PieceType.NORMAL
-                }
+                names = {id: pairs.pieces[id].decode(alphabet) for id in pairs.ids(PieceType.NORMAL)}
                 known = {name: id for id, name in names.items()}
                 known |= {byte_piece(value): id for value, id in self._bytes.items()}
                 merges = [(names[left], names[right]) for left, right in pairs.merges.tolist()]

@@ -6,6 +6,7 @@ pre-tokenizer and the merge rule need; everything is checked before anything is 
 
 import re
 from dataclasses import dataclass
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,10 @@ class BytePairs:
             raise _damaged("a space is put before a text, but no piece is one")
         _check_merges(self.pieces, self.types, self.merges)
 
+    def ids(self, kind: PieceType) -> list[int]:
+        """Ids of a type, ascending."""
+        return np.flatnonzero(np.frombuffer(self.types, np.uint8) == kind).tolist()
+
     def encode(self) -> bytes:
         lengths = np.array([len(piece) for piece in self.pieces], "<u2")
         return cbor.encode(
@@ -97,31 +102,31 @@ class BytePairs:
 
 def _check_pieces(pieces: tuple[bytes, ...], types: bytes, whole: bool) -> None:
     """No piece is empty, too long or there twice; those that are not made of bytes are UTF-8."""
-    seen: set[bytes] = set()
-    for id, (piece, kind) in enumerate(zip(pieces, types, strict=True)):
-        if kind == PieceType.UNUSED or not piece:
-            if piece or kind != PieceType.UNUSED:
-                raise _damaged(f"piece {id} is empty, or unused and not empty")
-            continue
-        if kind == PieceType.BYTE:
-            continue
-        if piece in seen:
-            raise _damaged(f"piece {id} repeats an earlier one")
-        if len(piece) > PIECE_BYTES_MAX:
-            raise _damaged(f"piece {id} has {len(piece)} bytes, at most {PIECE_BYTES_MAX} are taken")
-        if (whole or kind != PieceType.NORMAL) and not _is_text(piece):
+    lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+    kinds = np.frombuffer(types, np.uint8)
+    if ((lengths == 0) != (kinds == PieceType.UNUSED)).any():
+        raise _damaged("a piece is empty, or unused and not empty")
+    if len(pieces) and lengths.max() > PIECE_BYTES_MAX:
+        raise _damaged(f"piece {lengths.argmax()} has {lengths.max()} bytes, at most {PIECE_BYTES_MAX} are taken")
+    named = np.flatnonzero((kinds != PieceType.UNUSED) & (kinds != PieceType.BYTE)).tolist()
+    if len({pieces[id] for id in named}) != len(named):
+        seen: set[bytes] = set()
+        for id in named:
+            if pieces[id] in seen:
+                raise _damaged(f"piece {id} repeats an earlier one")
+            seen.add(pieces[id])
+    for id in named if whole else np.flatnonzero(kinds != PieceType.NORMAL).tolist():
+        if not _is_text(pieces[id]):
             raise _damaged(f"piece {id} is not UTF-8")
-        if whole and _BYTE_NAME.fullmatch(piece):
+        if whole and _BYTE_NAME.fullmatch(pieces[id]):
             raise _damaged(f"piece {id} has the name of a byte")
-        seen.add(piece)
 
 
 def _check_bytes(pieces: tuple[bytes, ...], types: bytes, whole: bool) -> None:
     """Each byte has its piece, so that every text has ids."""
     kind = PieceType.BYTE if whole else PieceType.NORMAL
-    found = sorted(
-        piece for piece, found in zip(pieces, types, strict=True) if found == kind and (whole or len(piece) == 1)
-    )
+    ids = np.flatnonzero(np.frombuffer(types, np.uint8) == kind).tolist()
+    found = sorted(pieces[id] for id in ids if whole or len(pieces[id]) == 1)
     if found != [bytes([value]) for value in range(256)]:
         raise TokenizerError(
             "vocabulary_unsupported", "vocabulary: it has no piece for each byte, and could not encode every text"
@@ -132,11 +137,12 @@ def _check_merges(pieces: tuple[bytes, ...], types: bytes, merges: NDArray[np.ui
     normal = np.frombuffer(types, np.uint8) == PieceType.NORMAL
     if merges.size and (merges.max() >= len(pieces) or not normal[merges].all()):
         raise _damaged("a merge of ids that are no normal pieces")
-    texts = {piece for piece, kind in zip(pieces, types, strict=True) if kind == PieceType.NORMAL}
-    for rank, (left, right) in enumerate(merges.tolist()):
-        if pieces[left] + pieces[right] not in texts:
-            raise _damaged(f"merge {rank} does not give a piece")
-    if len(np.unique(merges[:, 0].astype(np.uint64) << np.uint64(32) | merges[:, 1])) != len(merges):
+    texts = {pieces[id] for id in np.flatnonzero(normal).tolist()}
+    columns = (map(pieces.__getitem__, merges[:, side].tolist()) for side in (0, 1))
+    if not texts.issuperset(map(add, *columns)):
+        raise _damaged("a merge does not give a piece")
+    pairs = np.sort(merges[:, 0].astype(np.uint64) << np.uint64(32) | merges[:, 1])
+    if (pairs[1:] == pairs[:-1]).any():
         raise _damaged("a merge is repeated")
 
 

@@ -25,6 +25,10 @@ class TokenizerError(InferenceError):
     """A text or a vocabulary that the tokenizer cannot take."""
 
 
+class ChatTemplateError(InferenceError):
+    """A chat template that cannot be used, or messages that it does not take."""
+
+
 class ContextError(InferenceError):
     """Token ids that do not fit the model: too many, none at all, or out of the vocabulary's range.
 

@@ -1,15 +1,13 @@
-"""The JSON files of a Hugging Face model folder, read strictly and within bounds."""
+"""The files of a Hugging Face folder that its vocabulary and chat template come from."""
 
-import json
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from inference.convert.sources import Source
-from inference.errors import ConversionError
+from inference.convert.strict_json import parse_object
 
 JSON_BYTES_MAX = 64 << 20
 
-# Every file that the vocabulary and the chat template may come from.
 TEXT_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -17,48 +15,12 @@ TEXT_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
     "generation_config.json",
-    "config.json",
     "chat_template.jinja",
-    "chat_template.json",
 )
 
 
-def text_files(folder: Path) -> list[Path]:
-    """Those of TEXT_FILES that are there."""
-    return [folder / name for name in TEXT_FILES if (folder / name).is_file()]
-
-
 def read_object(folder: Path, name: str) -> dict[str, Any]:
-    """The object in a JSON file, empty if there is no such file.
-
-    Raises ConversionError: `source_unreadable`, `json_damaged` for what is no single object, is not UTF-8, is nested
-    too deep, names a key twice or has numbers that JSON does not.
-    """
-    path = folder / name
-    if not path.exists():
+    """The object in a JSON file, empty if there is no such file. Raises ConversionError (`json_damaged`)."""
+    if not (folder / name).exists():
         return {}
-    source = Source.open(path)
-    if len(source.data) > JSON_BYTES_MAX:
-        raise ConversionError("json_damaged", f"{name}: {len(source.data)} bytes, at most {JSON_BYTES_MAX} are taken")
-    return parse_object(bytes(source.data), name)
-
-
-def parse_object(data: bytes, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise ConversionError("json_damaged", f"{name}: it cannot be read: {str(error)[:200]}") from None
-    if type(found) is not dict:
-        raise ConversionError("json_damaged", f"{name}: it is not an object")
-    return found
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is repeated")
-    return found
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    return parse_object(Source.open(folder / name).data, name, "json_damaged", JSON_BYTES_MAX)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from inference.convert.hf_byte_fallback import byte_fallback_data, space_rules
 from inference.convert.hf_byte_level import byte_level_data, is_byte_level
-from inference.convert.hf_files import read_object, text_files
+from inference.convert.hf_files import read_object
 from inference.convert.hf_tokens import AddedToken, Json, added_tokens, adds_bos, stated_stops, token_text
-from inference.convert.llama2c_vocabulary import model_bytes
+from inference.convert.llama2c_vocabulary import model_bytes, model_ends
 from inference.convert.sentencepiece_writer import with_pieces
 from inference.convert.sources import Source
 from inference.errors import ConversionError
@@ -20,11 +20,9 @@ from inference.pieces import PieceType
 from inference.sentencepiece_model import SentencePieceModel, StoredPiece
 from inference.vocabulary import Vocabulary
 
-__all__ = ["folder_vocabulary", "text_files"]
-
 
 def folder_vocabulary(folder: str | Path) -> Vocabulary:
-    """The vocabulary of the files in a folder; `text_files` lists those that it may come from.
+    """The vocabulary of the files in a folder; `hf_files.TEXT_FILES`, and config.json, are those it may come from.
 
     Raises ConversionError: `tokenizer_missing`, `source_unreadable`, `json_damaged`, `vocabulary`, `unsupported`, and
     TokenizerError for a vocabulary that is damaged or not supported.
@@ -38,6 +36,8 @@ def folder_vocabulary(folder: str | Path) -> Vocabulary:
     ids = {token.text: token.id for token in added.values()}
     model = _model(folder, tokenizer)
     ids = {**(_trained(model) if model else _trained_json(tokenizer)), **ids}
+    if model and not {"bos_token", "eos_token"} & {*config, *named}:  # a sentencepiece model names its own
+        bos_text, eos_text = _own_ends(model)
     bos_id = _id("bos_token", bos_text, ids)
     eos_id = _id("eos_token", eos_text, ids)
     if eos_id is None and not stops:
@@ -78,6 +78,12 @@ def _model(folder: Path, tokenizer: Json) -> bytes | None:
 
 def _trained(model: bytes) -> dict[str, int]:
     return {piece.text: id for id, piece in enumerate(SentencePieceModel.decode(model).pieces)}
+
+
+def _own_ends(model: bytes) -> tuple[str | None, str | None]:
+    pieces = SentencePieceModel.decode(model).pieces
+    bos_text, eos_text = (pieces[id].text if id >= 0 else None for id in model_ends(model))
+    return bos_text, eos_text
 
 
 def _trained_json(tokenizer: Json) -> dict[str, int]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from inference.convert.float_model import FloatModel, check_shapes
 from inference.convert.hf_config import FolderConfig, read_config
-from inference.convert.hf_template import TEMPLATE_FILE, TOKENIZER_CONFIG, chat_template
-from inference.convert.hf_weights import FolderWeights, open_weights
+from inference.convert.hf_files import TEXT_FILES
+from inference.convert.hf_template import chat_template
 from inference.convert.hf_vocabulary import folder_vocabulary
+from inference.convert.hf_weights import FolderWeights, open_weights
 from inference.convert.lazy import LazyTensors
 from inference.convert.rope import reordered
 from inference.convert.safetensors import Weights
@@ -18,7 +19,6 @@ from inference.convert.sources import Source
 from inference.errors import ConversionError
 
 CONFIG = "config.json"
-_TEXT_FILES = ("tokenizer.json", "tokenizer.model", TOKENIZER_CONFIG, TEMPLATE_FILE, "generation_config.json")
 _EMBEDDING, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _NAMES = {_EMBEDDING: "tok_embed", "model.norm.weight": "norm_final", _HEAD: "head"}
 _LAYER_NAMES = {
@@ -49,7 +49,7 @@ def read_folder(folder: Path, name: str, file: str | None = None) -> FloatModel:
     tensors = _tensors(weights, found)
     check_shapes(found.config, tensors.shapes)
     vocabulary, template = folder_vocabulary(folder), chat_template(folder)
-    texts = [Source.open(folder / text) for text in _TEXT_FILES if (folder / text).exists()]
+    texts = [Source.open(folder / text) for text in TEXT_FILES if (folder / text).exists()]
     digests = {source.name: source.digest for source in (config_file, *weights.sources, *texts)}
     return FloatModel(found.config, tensors, found.rope_frequencies, vocabulary, template, digests)
 

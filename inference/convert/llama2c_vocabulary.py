@@ -29,12 +29,10 @@ def llama2c_vocabulary(source: Source) -> Vocabulary:
         data, ends = _read_tokenizer(source), (_BOS_ID, _EOS_ID)
     else:
         data = model_bytes(source)
-        SentencePieceModel.decode(data)
-        model = load_model(data)
-        ends = (model.bos_id(), model.eos_id())
+        ends = model_ends(data)
         if min(ends) < 0:
             raise ConversionError("vocabulary", f"{source.name}: it has no BOS or no EOS piece")
-    return Vocabulary("sentencepiece", data, ends[0], True, ends[1], tuple(sorted(set(ends))))
+    return Vocabulary("sentencepiece", data, ends[0], True, ends[1], tuple(sorted(set(ends))), True)
 
 
 def model_bytes(source: Source) -> bytes:
@@ -42,6 +40,13 @@ def model_bytes(source: Source) -> bytes:
     if len(source.data) > DATA_BYTES_MAX:
         raise ConversionError("vocabulary", f"{source.name}: {len(source.data)} bytes are no vocabulary")
     return bytes(source.data)
+
+
+def model_ends(data: bytes) -> tuple[int, int]:
+    """BOS and EOS as a sentencepiece model has them, -1 for one that is not there. Raises TokenizerError."""
+    SentencePieceModel.decode(data)
+    model = load_model(data)
+    return model.bos_id(), model.eos_id()
 
 
 def _read_tokenizer(source: Source) -> bytes:

@@ -1,4 +1,4 @@
-"""Fuzz targets of the converter's readers: any bytes are read or refused with a ConversionError.
+"""Fuzz targets of the converter's readers: any bytes are read or refused with a ConversionError or TokenizerError.
 
 Every other exception is a defect, and so is a run that takes long or much memory. Each target is a plain function, for
 any driver; `source_seeds.py` has files to start from.
@@ -11,10 +11,11 @@ from inference.convert.gguf_container import read_container
 from inference.convert.hf_config import read_config
 from inference.convert.hf_template import named_template
 from inference.convert.hf_weights import INDEX, read_index
+from inference.convert.llama2c_vocabulary import llama2c_vocabulary
 from inference.convert.safetensors import read_weights
 from inference.convert.sources import Source
 from inference.convert.strict_json import parse_object
-from inference.errors import ConversionError
+from inference.errors import ConversionError, TokenizerError
 
 
 def gguf_target(data: bytes) -> None:
@@ -57,7 +58,7 @@ def index_target(data: bytes) -> None:
 def llama2c_target(data: bytes) -> None:
     """A checkpoint and a tokenizer, whichever the bytes are."""
     with _refusals():
-        llama2c.read_tokenizer(_source("t.bin", data))
+        llama2c_vocabulary(_source("t.bin", data))
     with _refusals():
         header = llama2c.read_header(_source("m.bin", data), "m")
         model = llama2c.read_checkpoint(header, _source("t.model", b"a vocabulary that nobody looks at here"))
@@ -67,12 +68,12 @@ def llama2c_target(data: bytes) -> None:
 
 
 class _refusals:
-    """Ends quietly with a ConversionError that has a code and a message without control characters."""
+    """Ends quietly with one of these that has a code and a message without control characters."""
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, ConversionError):
+        if not isinstance(error, ConversionError | TokenizerError):
             return False
         assert error.code.isidentifier()
         assert str(error).isprintable()

@@ -84,7 +84,7 @@ def float_model(tied: bool = False, family: str = "llama", seed: int = 7, **chan
         if name == "head" and tied:
             continue
         tensors[name] = (generator.integers(-300, 301, size) / np.float32(1024)).astype(np.float32)
-    vocabulary = Vocabulary("sentencepiece", small_vocabulary(), 1, True, 2, (2,))
+    vocabulary = Vocabulary("sentencepiece", small_vocabulary(), 1, True, 2, (2,), True)
     return FloatModel(config, tensors, frequencies(Fraction(10_000), config.head_dim), vocabulary)
 
 

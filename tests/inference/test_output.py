@@ -2,13 +2,13 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_model import tiny_vocabulary
+from small_vocabulary import byte_pair_vocabulary, sentencepiece_vocabulary
 
 from inference.output import Output
 from inference.sampling import SamplingParams
 from inference.tokenizer import Tokenizer
 
-TINY = Tokenizer(tiny_vocabulary())
+TINY = Tokenizer(sentencepiece_vocabulary())
 PROMPT = (TINY.bos_id,)
 
 
@@ -28,11 +28,22 @@ def letters(text: str) -> list[int]:
     return [TINY.encode(char, bos=False)[0] for char in text]
 
 
-def test_eos_and_bos_end_a_run_and_have_no_text() -> None:
-    for end in (TINY.eos_id, TINY.bos_id):
+def test_every_stop_id_ends_a_run_and_has_no_text() -> None:
+    assert TINY.stop_ids == {TINY.eos_id, TINY.bos_id}
+    for end in TINY.stop_ids:
         output, deltas = run([*letters("ab"), end, *letters("cd")])
         assert (output.finish_reason, output.tokens, output.data) == ("stop", 3, b"ab")
         assert deltas == ["a", "b", ""]
+
+
+def test_bos_ends_no_run_unless_it_is_a_stop_id() -> None:
+    tokenizer = Tokenizer(byte_pair_vocabulary())
+    output = Output(tokenizer, (5,), SamplingParams(), 9)
+    assert tokenizer.bos_id not in tokenizer.stop_ids
+    assert output.push(tokenizer.bos_id) == ""
+    assert output.finish_reason is None
+    output.push(max(tokenizer.stop_ids))
+    assert output.finish_reason == "stop"
 
 
 def test_length_counts_every_id() -> None:
