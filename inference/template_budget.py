@@ -19,8 +19,9 @@ UNITS_PER_MESSAGE = 1 << 12
 CALL_DEPTH_MAX = 32
 INTEGER_BITS_MAX = 4096
 _CALL_UNITS = 8
+_SEQUENCES: Any = (list, tuple, type({}.keys()), type({}.values()), type({}.items()))
+_SIZED: Any = (range, dict, *_SEQUENCES)
 _SCALARS = (bool, int, float, type(None), Undefined)
-_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
 class BudgetExceeded(TemplateRuntimeError):
@@ -82,7 +83,7 @@ def weigh(value: Any, printed: bool = False) -> int:
                 left -= len(item)
             elif isinstance(item, dict):
                 deeper += [item.keys(), item.values()]
-            elif isinstance(item, (list, tuple, *_VIEWS)):
+            elif isinstance(item, _SEQUENCES):
                 deeper.append(item)
             elif printed and not isinstance(item, _SCALARS):
                 raise TemplateRuntimeError(f"it prints a {type(item).__name__}, which is no text")
@@ -95,10 +96,12 @@ def weigh(value: Any, printed: bool = False) -> int:
 
 def glance(value: Any) -> None:
     """Spend what going once over the items of a value costs."""
+    size = 0
     if isinstance(value, str):
-        budget().spend(1 + (len(value) >> 4))
-    else:
-        budget().spend(1 + (len(value) if isinstance(value, (range, dict, list, tuple, *_VIEWS)) else 0))
+        size = len(value) >> 4
+    elif isinstance(value, _SIZED):
+        size = len(value)
+    budget().spend(1 + size)
 
 
 def repeated(text: Sequence[Any], count: int) -> None:

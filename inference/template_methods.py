@@ -72,7 +72,8 @@ def make_filters() -> dict[str, Callable[..., Any]]:
 
 
 def make_tests() -> dict[str, Callable[..., Any]]:
-    return {name: _paid(test, name in _COMPARING, None) for name, test in TESTS.items()}
+    known: dict[str, Any] = dict(TESTS)
+    return {name: _paid(test, name in _COMPARING, None) for name, test in known.items()}
 
 
 def tojson(
