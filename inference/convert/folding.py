@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from inference.convert.float_model import FloatModel
-from inference.convert.rotation import Floats, hadamard, rotate
+from inference.convert.rotation import Floats, hadamard, rotate, rotate_columns
 
-CHUNK_VALUES = 1 << 24  # of a matrix in float64 at a time: 128 MiB
+CHUNK_VALUES = 1 << 17  # of a matrix in float64 at a time: 1 MiB, which stays in the cache
 
 
 class Folded:
@@ -59,13 +59,15 @@ class Folded:
         """Both sides change: the input's basis along the rows, the residual stream's across them."""
         x = weights.astype(np.float64)
         if part == "wo":
-            x = self.value_basis(x)
+            for rows in _rows(x):
+                rows[:] = self.value_basis(rows)
         elif self.ffn_rotation:
-            x = hadamard(x, 1 << self.ffn_rotation) / (1 << self.ffn_rotation)
+            for rows in _rows(x):
+                rows[:] = hadamard(rows, 1 << self.ffn_rotation) / (1 << self.ffn_rotation)
         if self.rotated:
             step = max(1, CHUNK_VALUES // x.shape[0])
             for start in range(0, x.shape[1], step):
-                x[:, start : start + step] = rotate(np.ascontiguousarray(x[:, start : start + step].T)).T
+                x[:, start : start + step] = rotate_columns(x[:, start : start + step].copy())
         yield from _rows(x)
 
 

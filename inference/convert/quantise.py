@@ -4,14 +4,13 @@ Only element-wise IEEE operations, maxima, exact integer sums and decimal arithm
 every machine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, localcontext
 from math import frexp
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.convert.folding import Folded
 from inference.convert.rope import DIGITS
 from inference.convert.rotation import PI, Floats
 from inference.directory import EXPONENT_MAX, EXPONENT_MIN
@@ -43,10 +42,10 @@ def in_steps(weights: Floats, scales: NDArray[np.uint16], exponent: int) -> Floa
     return weights / steps[:, None]
 
 
-def eight_bits(folded: Folded, name: str, scales: NDArray[np.uint16], exponent: int) -> Iterator[NDArray[np.int8]]:
+def eight_bits(chunks: Iterable[Floats], scales: NDArray[np.uint16], exponent: int) -> Iterator[NDArray[np.int8]]:
     """Rows of -127..127; ties of a half go to the even integer."""
     start = 0
-    for chunk in folded.chunks(name):
+    for chunk in chunks:
         steps = in_steps(chunk, scales[start : start + len(chunk)], exponent)
         yield np.clip(np.rint(steps), -127, 127).astype(np.int8)
         start += len(chunk)

@@ -18,31 +18,46 @@ PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923
 
 def hadamard(x: Floats, block: int) -> Floats:
     """Walsh-Hadamard transform of each `block` neighbours of the last axis (a power of two), without normalisation."""
-    shape = x.shape
-    half = 1
-    while half < block:
-        pairs = x.reshape(*shape[:-1], -1, 2, half)
-        x = np.stack([pairs[..., 0, :] + pairs[..., 1, :], pairs[..., 0, :] - pairs[..., 1, :]], axis=-2).reshape(shape)
-        half *= 2
-    return x
+    columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)  # long rows of like elements: that is what is fast
+    _butterflies(columns, block)
+    return np.ascontiguousarray(columns.T).reshape(x.shape)
 
 
 def rotate(x: Floats) -> Floats:
     """The last axis in the new basis: fixed signs, then Hadamard in blocks of the width's power of two, then an
     orthogonal matrix over the blocks if they are few.
     """
-    width = x.shape[-1]
+    columns = rotate_columns(np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T))
+    return np.ascontiguousarray(columns.T).reshape(x.shape)
+
+
+def rotate_columns(columns: Floats) -> Floats:
+    """The first axis of two in the new basis; `columns` is used up."""
+    width = len(columns)
     block = width & -width
     count = width // block
-    x = hadamard(x * signs(width), block) / np.sqrt(np.float64(block))
-    if 1 < count <= ODD_MAX:
-        blocks = x.reshape(*x.shape[:-1], count, block)
-        mixed = np.zeros_like(blocks)
-        for i, row in enumerate(hartley(count)):
-            for j, factor in enumerate(row):
-                mixed[..., i, :] += factor * blocks[..., j, :]
-        x = mixed.reshape(x.shape)
-    return x
+    columns *= signs(width)[:, None]
+    _butterflies(columns, block)
+    columns /= np.sqrt(np.float64(block))
+    if not 1 < count <= ODD_MAX:
+        return columns
+    blocks = columns.reshape(count, -1)
+    mixed = np.zeros_like(blocks)
+    for i, row in enumerate(hartley(count)):
+        for j, factor in enumerate(row):
+            mixed[i] += factor * blocks[j]
+    return mixed.reshape(columns.shape)
+
+
+def _butterflies(columns: Floats, block: int) -> None:
+    """The transform of each `block` neighbours of the first axis, in place."""
+    half = 1
+    while half < block:
+        pairs = columns.reshape(-1, 2, half * columns.shape[1])
+        difference = pairs[:, 0] - pairs[:, 1]
+        pairs[:, 0] += pairs[:, 1]
+        pairs[:, 1] = difference
+        half *= 2
 
 
 @cache
