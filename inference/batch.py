@@ -12,6 +12,7 @@ No effect on bits: a token's result does not depend on what is computed beside i
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
 
 import native
 from inference.run import Run
@@ -19,7 +20,7 @@ from inference.run import Run
 PROMPT_TOKENS = 256  # of a prompt in one step, when nothing else is running
 PROMPT_TOKENS_SHARED = 64  # when other runs wait for their next token
 DELTAS_AHEAD = 32  # pieces of text that a run makes before somebody takes them
-POLL_SECONDS = 0.1  # how often a waiting caller asks whether its run is cancelled
+POLL_SECONDS = timedelta(milliseconds=100).total_seconds()  # how often a waiting caller asks whether its run is cancelled
 
 
 class Batch:

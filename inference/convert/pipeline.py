@@ -11,13 +11,15 @@ from inference.config import ModelConfig
 from inference.convert.calibration import Inputs, own_text
 from inference.convert.float_model import FloatModel
 from inference.convert.folding import Folded
-from inference.convert.formats import read_checkpoint
+from inference.convert.formats import Checkpoint, read_checkpoint
 from inference.convert.integers import IntegerWriter
 from inference.convert.options import ConvertOptions, ffn_rotation
+from inference.errors import ConversionError
 from inference.kernels import load_kernels
 from inference.layout import matrix_shapes
 from inference.modelfile import ModelFile
 from inference.modelwriter import ModelWriter
+from inference.tokenizer import Tokenizer
 
 CONVERTER = "rail-convert/2"  # changes whenever the bytes of a converted model do
 
@@ -43,6 +45,7 @@ def convert(
     progress(f"reading {Path(source).name}", 0, 0)
     checkpoint = read_checkpoint(source, tokenizer, name)
     model = checkpoint.model
+    _check_vocabulary(checkpoint)
     config = stored_config(model.config, options)
     provenance: dict[str, Any] = {
         "converter": CONVERTER,
@@ -54,6 +57,18 @@ def convert(
             exponents = write_integers(writer, model, config, options, inputs, progress)
         progress(f"checking {Path(out).name}", 0, 0)
         return writer.finish(exponents)
+
+
+def _check_vocabulary(checkpoint: Checkpoint) -> None:
+    """The vocabulary must load and give every text back. It may leave rows of the embedding without a piece, as some
+    models have them for the sake of a round number; but llama2.c's do not, and come with a file chosen by hand.
+    """
+    model = checkpoint.model
+    pieces, rows = Tokenizer(model.vocabulary).vocab_size, model.config.vocab_size
+    if pieces > rows or (pieces < rows and checkpoint.format == "llama2.c"):
+        raise ConversionError(
+            "tokenizer_mismatch", f"the vocabulary has {pieces} pieces, the model {rows}; it belongs to another model"
+        )
 
 
 def stored_config(config: ModelConfig, options: ConvertOptions) -> ModelConfig:

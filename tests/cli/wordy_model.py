@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from inference.convert.vocabulary import SPACE, Piece, PieceType, byte_piece, sentencepiece_model
-from tests.inference.tiny_model import CONFIG, PROVENANCE, TinyModel, tiny_model, tiny_text_side, write_model
+from tests.inference.small_vocabulary import sentencepiece_vocabulary
+from tests.inference.tiny_model import CONFIG, PROVENANCE, TinyModel, tiny_model, write_model
 
 VOCABULARY = """
     the a and but so then little old brave green moon river fox girl boy stone garden window story bread ran sang found
@@ -27,5 +28,6 @@ def write_wordy(path: Path) -> bytes:
     pieces += [Piece(SPACE + word, -rank, PieceType.NORMAL) for rank, word in enumerate(WORDS)]
     assert len(pieces) == config.vocab_size
     model = TinyModel(config, tiny.tensors | {"head": head}, tiny.exponents)
-    vocabulary = tiny_text_side(sentencepiece_model(pieces, unk_id=0, bos_id=1, eos_id=2))
+    data = sentencepiece_model(pieces, unk_id=0, bos_id=1, eos_id=2)
+    vocabulary = replace(sentencepiece_vocabulary(), data=data)
     return write_model(path, model, vocabulary, None, PROVENANCE)

@@ -19,7 +19,8 @@ from inference.modelwriter import ModelWriter
 from inference.reference import ReferenceEngine
 from inference.run import draw
 from inference.sampling import SamplingParams
-from tests.inference.tiny_model import CONFIG, PROVENANCE, tiny_text_side
+from tests.inference.small_vocabulary import sentencepiece_vocabulary
+from tests.inference.tiny_model import CONFIG, PROVENANCE
 from tests.native.random_model import random_model
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors" / "inference" / "conformance"
@@ -44,7 +45,7 @@ def write_model(name: str, path: Path) -> None:
     stored = ModelConfig(
         **{**MODELS[name], "norm_eps_q48": config.norm_eps_q48, "name": f"conformance-{name}", "family": "llama"}
     )
-    with ModelWriter(path, stored, tiny_text_side(), None, PROVENANCE) as writer:
+    with ModelWriter(path, stored, sentencepiece_vocabulary(), None, PROVENANCE) as writer:
         for tensor, values in canonical(stored, tensors).items():
             writer.write(tensor, values)
         writer.finish(config.exponents)

@@ -1,6 +1,7 @@
 """Tokenizer files of Hugging Face folders: the ids of its own library, its special tokens, and refusal of the rest."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_byte_fallback_ids_are_those_of_the_library(scheme: str, tmp_path: Path)
         assert tokenizer.decode(tokenizer.encode(text)) == text.encode()
         assert tokenizer.decode(tokenizer.encode(text, bos=False)) == text.encode()
         # Metaspace puts no space before a space, and could not tell the two apart again; U+2581 is not a space here.
-        if not (text.startswith(" ") and scheme in ("first", "always")) and not {"\u2581", "<s>", "</s>"} & set(text):
+        if not (text.startswith(" ") and scheme in ("first", "always")) and not re.search("\u2581|</?s>", text):
             assert tokenizer.encode(text) == theirs.encode(text).ids
 
     same()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_model import CONFIG, PROVENANCE, ROOT, TinyModel, tiny_model, tiny_text_side, write_model, write_tiny
+from small_vocabulary import sentencepiece_vocabulary
+from tiny_model import CONFIG, PROVENANCE, ROOT, TinyModel, tiny_model, write_model, write_tiny
 
 from inference.errors import ModelFileError
 from inference.layout import tensor_specs
@@ -21,7 +22,7 @@ def test_reading_gives_back_what_was_written(tiny_path: Path) -> None:
     model, source = ModelFile.open(tiny_path), tiny_model()
     assert model.config == CONFIG
     assert model.exponents == source.exponents
-    assert model.vocabulary == tiny_text_side()
+    assert model.vocabulary == sentencepiece_vocabulary()
     assert model.chat_template is None
     assert model.provenance == PROVENANCE
     assert model.size_bytes == tiny_path.stat().st_size
@@ -75,13 +76,13 @@ def test_unverified_file_tells_no_root(tiny_path: Path) -> None:
 
 
 def test_chat_template_is_kept(tmp_path: Path) -> None:
-    write_model(tmp_path / "m.rail", tiny_model(), tiny_text_side(), "{{ messages }} 你好", PROVENANCE)
+    write_model(tmp_path / "m.rail", tiny_model(), sentencepiece_vocabulary(), "{{ messages }} 你好", PROVENANCE)
     assert ModelFile.open(tmp_path / "m.rail").chat_template == "{{ messages }} 你好"
 
 
 def test_tensors_may_come_in_parts_and_in_any_order(tiny_path: Path, tmp_path: Path) -> None:
     model = tiny_model()
-    with ModelWriter(tmp_path / "m.rail", CONFIG, tiny_text_side(), None, PROVENANCE) as writer:
+    with ModelWriter(tmp_path / "m.rail", CONFIG, sentencepiece_vocabulary(), None, PROVENANCE) as writer:
         for name, tensor in reversed(model.tensors.items()):
             for start in range(0, len(tensor), 2):
                 writer.write(name, tensor[start : start + 2], start)
@@ -90,7 +91,7 @@ def test_tensors_may_come_in_parts_and_in_any_order(tiny_path: Path, tmp_path: P
 
 
 def test_writer_that_is_left_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), ModelWriter(tmp_path / "m.rail", CONFIG, tiny_text_side(), None, PROVENANCE):
+    with pytest.raises(KeyError), ModelWriter(tmp_path / "m.rail", CONFIG, sentencepiece_vocabulary(), None, PROVENANCE):
         raise KeyError
     assert os.listdir(tmp_path) == []
 
@@ -141,7 +142,7 @@ def _exponent_out_of_range(model: TinyModel) -> TinyModel:
 )
 def test_nothing_is_written_that_a_reader_would_refuse(change: object, code: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as caught:
-        write_model(tmp_path / "m.rail", change(tiny_model()), tiny_text_side(), None, PROVENANCE)
+        write_model(tmp_path / "m.rail", change(tiny_model()), sentencepiece_vocabulary(), None, PROVENANCE)
     assert caught.value.code == code
     assert os.listdir(tmp_path) == []
 
@@ -159,7 +160,7 @@ def test_nothing_is_written_that_a_reader_would_refuse(change: object, code: str
 )
 def test_provenance_has_one_shape(provenance: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="provenance"):
-        write_model(tmp_path / "m.rail", tiny_model(), tiny_text_side(), None, provenance)
+        write_model(tmp_path / "m.rail", tiny_model(), sentencepiece_vocabulary(), None, provenance)
 
 
 def test_folder_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ import hashlib
 import struct
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from float_models import float_model, write_gguf, write_llama2c, write_llama2c_tokenizer
 from test_engine import finish
-from tiny_model import tiny_vocabulary
+from small_vocabulary import small_vocabulary
 
+from inference.convert.options import ConvertOptions
 from inference.convert.pipeline import CONVERTER, convert
 from inference.engine import Engine
 from inference.errors import ConversionError, ModelFileError, TokenizerError
@@ -22,7 +24,7 @@ from inference.sampling import SamplingParams
 def sources(tmp_path: Path) -> Path:
     write_llama2c(float_model(), tmp_path / "small.bin")
     write_llama2c_tokenizer(tmp_path / "tok.bin")
-    (tmp_path / "tok.model").write_bytes(tiny_vocabulary())
+    (tmp_path / "tok.model").write_bytes(small_vocabulary())
     write_gguf(float_model(), tmp_path / "small.gguf")
     return tmp_path
 
@@ -41,16 +43,18 @@ def test_separate_processes_in_other_folders_write_the_same_bytes(sources: Path,
 
 
 def test_provenance_names_sources_by_digest(sources: Path) -> None:
-    steps: list[str] = []
-    root = convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", progress=steps.append)
+    steps: list[tuple[str, int, int]] = []
+    root = convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", progress=lambda *step: steps.append(step))
     model = ModelFile.open(sources / "m.rail", expected_root=root)
     assert model.provenance == {
         "converter": CONVERTER,
-        "options": {"name": "small", "source_format": "llama2.c"},
+        "options": {"name": "small", "source_format": "llama2.c", **asdict(ConvertOptions())},
         "sources": {name: hashlib.sha256((sources / name).read_bytes()).digest() for name in ("small.bin", "tok.bin")},
     }
     assert model.config.name == "small"
-    assert len(steps) == 3
+    weights = [done for step, done, _ in steps if step == "quantising to 8 bits"]
+    assert weights == sorted(weights)
+    assert weights[-1] == steps[-2][2]
     assert str(sources).encode() not in (sources / "m.rail").read_bytes()
 
 
@@ -66,9 +70,23 @@ def test_gguf_and_llama2c_give_the_same_integers(sources: Path) -> None:
     convert(sources / "small.bin", sources / "a.rail", sources / "tok.bin")
     convert(sources / "small.gguf", sources / "b.rail")
     a, b = ModelFile.open(sources / "a.rail"), ModelFile.open(sources / "b.rail")
-    assert (a.config, a.exponents, a.tokenizer) == (b.config, b.exponents, b.tokenizer)
+    assert (a.config, a.exponents, a.vocabulary.data) == (b.config, b.exponents, b.vocabulary.data)
     assert all(a.tensors[name].tobytes() == tensor.tobytes() for name, tensor in b.tensors.items())
     assert a.root != b.root  # the provenance differs
+
+
+@pytest.mark.parametrize("options", [ConvertOptions(layer_bits=4), ConvertOptions(4, 4, rotate=False)], ids=str)
+def test_four_bits_are_reproducible_and_run(options: ConvertOptions, sources: Path) -> None:
+    roots = [
+        convert(sources / "small.bin", sources / out, sources / "tok.bin", options=options) for out in ("a.rail", "b.rail")
+    ]
+    assert roots[0] == roots[1]
+    assert sorted(path.name for path in sources.iterdir() if "rail" in path.name) == ["a.rail", "b.rail"]
+    model = ModelFile.open(sources / "a.rail")
+    assert (model.config.layer_bits, model.config.head_bits) == (4, options.head_bits)
+    engine = Engine(model, threads=1)
+    run, _ = finish(engine.generate(engine.encode_prompt("the"), SamplingParams(max_tokens=20)))
+    assert engine.replay(run).verdict == "match"
 
 
 def test_name_is_an_option(sources: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from test_engine import DRAWN, finish
 
 import native
-from inference.engine import CHUNK_TOKENS, Engine
+from inference.engine import REPLAY_TOKENS, Engine
 from inference.errors import ContextError, InferenceError
 from inference.modelfile import ModelFile
 from inference.replay import ReplayResult
@@ -31,8 +31,8 @@ def test_run_matches_on_every_kernel_set_and_thread_count(
 
 def test_runs_of_every_length_match(tiny_engine: Engine) -> None:
     """Prompts and outputs around the size of one native call."""
-    for prompt in (1, 2, CHUNK_TOKENS, CHUNK_TOKENS + 1):
-        for tokens in (1, 2, CHUNK_TOKENS - 1, CHUNK_TOKENS, CHUNK_TOKENS + 1):
+    for prompt in (1, 2, REPLAY_TOKENS, REPLAY_TOKENS + 1):
+        for tokens in (1, 2, REPLAY_TOKENS - 1, REPLAY_TOKENS, REPLAY_TOKENS + 1):
             params = replace(DRAWN, max_tokens=tokens, temperature_micro=3_000_000)
             run, _ = finish(tiny_engine.generate([1] + [50] * (prompt - 1), params))
             assert tiny_engine.replay(run).verdict == "match"
@@ -47,9 +47,9 @@ def test_runs_with_stop_texts_and_cancelled_runs_match(tiny_engine: Engine) -> N
         reasons.add(run.finish_reason)
         calls = iter(range(100))
         run, _ = finish(tiny_engine.generate([1], replace(DRAWN, seed=seed), lambda calls=calls: next(calls) >= 7))
-        assert run.finish_reason == "cancelled"
+        reasons.add(run.finish_reason)
         assert tiny_engine.replay(run).verdict == "match"
-    assert "stop" in reasons
+    assert {"stop", "cancelled"} <= reasons
     nothing, _ = finish(tiny_engine.generate([1], DRAWN, lambda: True))
     assert tiny_engine.replay(nothing) == ReplayResult("match", 0)
 
@@ -102,7 +102,7 @@ def test_run_that_goes_on_after_its_end_is_a_mismatch(transcript: Transcript, ti
 
 
 def test_run_of_another_engine_or_model_is_refused(transcript: Transcript, tiny_engine: Engine) -> None:
-    for change, code in (({"engine": "rail-int/2"}, "other_engine"), ({"model_root": bytes(32)}, "other_model")):
+    for change, code in (({"engine": "rail-int/1"}, "other_engine"), ({"model_root": bytes(32)}, "other_model")):
         with pytest.raises(InferenceError) as caught:
             tiny_engine.replay(replace(transcript, **change))
         assert caught.value.code == code

@@ -8,7 +8,8 @@ import pytest
 
 from inference.errors import ModelFileError
 from ledger.errors import LedgerError
-from tests.inference.tiny_model import PROVENANCE, tiny_model, tiny_text_side, write_model
+from tests.inference.small_vocabulary import sentencepiece_vocabulary
+from tests.inference.tiny_model import PROVENANCE, tiny_model, write_model
 from tests.web.conftest import ORIGIN, settings_in
 from web.errors import SettingsError
 from web.services import build_services
@@ -49,7 +50,7 @@ def test_another_model_is_registered_when_it_is_loaded(tmp_path: Path, tiny_mode
     build_services(settings).close()
     model = tiny_model()
     other = tmp_path / "other.rail"
-    write_model(other, replace(model, config=replace(model.config, name="other")), tiny_text_side(), None, PROVENANCE)
+    write_model(other, replace(model, config=replace(model.config, name="other")), sentencepiece_vocabulary(), None, PROVENANCE)
     services = build_services(replace(settings, model=other))
     assert [model.name for _, model in services.log.models()] == ["tiny", "other"]
     services.close()
