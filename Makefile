@@ -47,12 +47,12 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.created requirements.lock pyproject.toml setup.py $(SOURCES)
-	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --require-hashes --no-deps --requirement requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.tests-installed: $(VENV)/.installed requirements-test.lock
-	$(PIP) --require-hashes --requirement requirements-test.lock
+	$(PIP) --require-hashes --no-deps --requirement requirements-test.lock
 	touch $@
 
 # Rewrites the lock files from pyproject.toml: versions and hashes only.
