@@ -13,9 +13,11 @@ from inference.kernels import load_kernels
 from inference.modelfile import ModelFile
 from inference.output import Output
 from inference.replay import ReplayResult, compare
+from inference.sampler import new_sampler
 from inference.sampling import SamplingParams
 from inference.tokenizer import Tokenizer
 from inference.transcript import Transcript
+from native.sampler import Sampler
 
 # Tokens in one native call. No effect on any bit: it bounds the memory for logits, the time until a cancellation is
 # seen, and how long one run keeps the others waiting.
@@ -70,13 +72,14 @@ class Engine:
         """Yield the output's text as it becomes certain, and return the transcript (`StopIteration.value`).
 
         No delta is empty or ends inside a character; together they are `Transcript.text`. `cancelled` is asked before
-        each native call; once true, the run ends with what there is. Raises ContextError at once, KernelError later.
+        each native call; once true, the run ends with what there is. Raises ContextError and SamplingError
+        (`id_out_of_range`) at once, KernelError later.
         """
         prompt = self._check_prompt(prompt_ids)
-        return self._generate(prompt, params, cancelled)
+        return self._generate(prompt, params, self._sampler(prompt, params), cancelled)
 
     def _generate(
-        self, prompt: tuple[int, ...], params: SamplingParams, cancelled: Callable[[], bool]
+        self, prompt: tuple[int, ...], params: SamplingParams, sampler: Sampler, cancelled: Callable[[], bool]
     ) -> Generator[str, None, Transcript]:
         output = self._output(prompt, params)
         session = self._session(len(prompt) + self._tokens_max(prompt, params))
@@ -90,8 +93,9 @@ class Engine:
                 logits = self._forward(session, chunk)
                 if waiting:
                     continue
-                ids.append(_sample(logits[-1], params, len(prompt) + len(ids)))
+                ids.append(sampler.sample(logits[-1], len(prompt) + len(ids)))
                 waiting = ids[-1:]
+                sampler.see(waiting, output=True)
                 delta = output.push(ids[-1])
             if delta:
                 yield delta
@@ -99,7 +103,7 @@ class Engine:
 
     def replay(self, transcript: Transcript) -> ReplayResult:
         """Check a run in one pass over prompt and output. Raises InferenceError (`other_engine`, `other_model`) for a
-        transcript that this engine cannot speak about, ContextError for ids that do not fit the model.
+        transcript that this engine cannot speak about, ContextError or SamplingError for ids that do not fit the model.
         """
         if transcript.engine != ENGINE:
             raise InferenceError(
@@ -117,14 +121,16 @@ class Engine:
     def _resampled(self, prompt: tuple[int, ...], transcript: Transcript) -> Iterator[int]:
         """The id that this engine samples after each prefix of the output, the output itself being given."""
         sequence = prompt + transcript.output_ids[:-1]
-        session = self._session(len(sequence))
+        session, sampler = self._session(len(sequence)), self._sampler(prompt, transcript.params)
         position = len(prompt) - 1
         for start in range(0, position, CHUNK_TOKENS):
             self._forward(session, prompt[start : min(start + CHUNK_TOKENS, position)])
         for start in range(position, len(sequence), CHUNK_TOKENS):
             for logits in self._forward(session, sequence[start : start + CHUNK_TOKENS], all_logits=True):
                 position += 1
-                yield _sample(logits, transcript.params, position)
+                yield sampler.sample(logits, position)
+                given = position - len(prompt)
+                sampler.see(transcript.output_ids[given : given + 1], output=True)
 
     def logits(self, ids: Sequence[int]) -> NDArray[np.int32]:
         """Logits after each of the ids, (n, vocab) int32 Q16. Raises ContextError."""
@@ -141,6 +147,9 @@ class Engine:
 
     def _output(self, prompt: Sequence[int], params: SamplingParams) -> Output:
         return Output(self.tokenizer, prompt, params, self._tokens_max(prompt, params))
+
+    def _sampler(self, prompt: Sequence[int], params: SamplingParams) -> Sampler:
+        return new_sampler(params, self.model.config.vocab_size, self.kernels, prompt)
 
     def _session(self, context_tokens: int) -> native.Session:
         try:
@@ -174,11 +183,6 @@ class Engine:
                     limit,
                 )
         return tuple(ids)
-
-
-def _sample(logits: NDArray[np.int32], params: SamplingParams, position: int) -> int:
-    """The id at `position` of the whole sequence, prompt included, drawn from the logits of the position before."""
-    return native.sample(logits, params.temperature_micro, params.top_k, params.top_p_micro, params.seed, position)
 
 
 def _exceeded(tokens: int, limit: int) -> ContextError:

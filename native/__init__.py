@@ -155,18 +155,3 @@ class Session:
         if not 0 <= position <= self.position:
             raise KernelError(f"cannot truncate {self.position} tokens to {position}")
         lib.rail_truncate(self._handle, position)
-
-
-def sample(logits: np.ndarray, temperature_micro: int, top_k: int, top_p_micro: int, seed: int, position: int) -> int:
-    """The token drawn from int32 Q16 logits (vocab,) at `position` (SPEC section 6)."""
-    row = np.ascontiguousarray(logits, dtype=np.int32)
-    scratch = np.empty(2 * row.size, dtype=np.uint64)
-    return lib.rail_sample(
-        _pointer(row, "int32_t *"), row.size, temperature_micro, top_k, top_p_micro, seed, position,
-        _pointer(scratch, "uint64_t *"),
-    )  # fmt: skip
-
-
-def random_u64(seed: int, counter: int) -> int:
-    """First 64 bits of the Philox 4x32-10 block at `counter`."""
-    return lib.rail_random(seed, counter)
