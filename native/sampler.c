@@ -25,14 +25,15 @@ int32_t lowest_above(const struct curve *c, uint32_t weight)
 static int tiles_of(int32_t vocab) { return (vocab + TILE - 1) / TILE; }
 static int list_room_of(int32_t vocab) { return vocab / 4; }
 
-/* Words of 4 bytes: sums, old logits, weights, lanes, tops, the two lists. */
+/* Words of 4 bytes, rounded up to 8 bytes: sums, old logits, weights, lanes, tops, the two lists. */
 int64_t rail_sample_scratch(int32_t vocab)
 {
     int64_t tiles = tiles_of(vocab), lists = 2 * ((int64_t)list_room_of(vocab) + LIST_SLACK);
-    return 4 * (2 * tiles + 2 * (int64_t)vocab + BIASES_MAX + (LANES + 1) * tiles + lists);
+    int64_t words = 2 * tiles + 2 * (int64_t)vocab + BIASES_MAX + (LANES + 1) * tiles + lists;
+    return (words + 1) / 2 * 8;
 }
 
-static struct draw begin(int32_t kernels, const int32_t *logits, int32_t vocab, void *scratch)
+static struct draw lay_out(int32_t kernels, const int32_t *logits, int32_t vocab, void *scratch)
 {
     int tiles = tiles_of(vocab), room = list_room_of(vocab);
     uint64_t *sums = scratch;
@@ -116,7 +117,7 @@ static int32_t draw_one(const struct draw *d, uint64_t total, uint64_t random)
 int32_t rail_sample(int32_t kernels, const rail_sampling *p, const rail_seen *seen, int32_t *logits, int32_t vocab,
                     uint64_t position, void *scratch)
 {
-    struct draw d = begin(kernels, logits, vocab, scratch);
+    struct draw d = lay_out(kernels, logits, vocab, scratch);
     adjust(logits, p, seen, d.saved);
     d.curve.max = d.kernels->maxima(logits, vocab, d.lanes, d.tops);
     int32_t id = p->temperature_micro ? draw_one(&d, choose(&d, p), rail_random(p->seed, position)) : best(&d);
@@ -127,7 +128,7 @@ int32_t rail_sample(int32_t kernels, const rail_sampling *p, const rail_seen *se
 uint64_t rail_weights(int32_t kernels, const rail_sampling *p, const rail_seen *seen, int32_t *logits, int32_t vocab,
                       void *scratch, uint32_t *weights)
 {
-    struct draw d = begin(kernels, logits, vocab, scratch);
+    struct draw d = lay_out(kernels, logits, vocab, scratch);
     adjust(logits, p, seen, d.saved);
     d.curve.max = d.kernels->maxima(logits, vocab, d.lanes, d.tops);
     memset(weights, 0, (size_t)vocab * sizeof *weights);
