@@ -14,10 +14,12 @@ from inference.modelfile import ModelFile
 from inference.output import Output
 from inference.prefixes import PrefixCache
 from inference.replay import ReplayResult, compare
-from inference.run import Run, draw
+from inference.run import Run
+from inference.sampler import new_sampler
 from inference.sampling import SamplingParams
 from inference.tokenizer import Tokenizer
 from inference.transcript import Transcript
+from native.sampler import Sampler
 
 # Tokens of one native call of a replay. No effect on any bit: it bounds the memory for logits and how long a replay
 # keeps generations waiting.
@@ -80,17 +82,17 @@ class Engine:
 
         No delta is empty or ends inside a character; together they are `Transcript.text`. `cancelled` is asked before
         each step; once true, the run ends with what there is. A generator that is closed ends its run at once. Raises
-        ContextError at once, KernelError later.
+        ContextError and SamplingError (`id_out_of_range`) at once, KernelError later.
         """
         prompt = self._check_prompt(prompt_ids)
-        return self._generate(prompt, params, cancelled)
+        return self._generate(prompt, params, self._sampler(prompt, params), cancelled)
 
     def _generate(
-        self, prompt: tuple[int, ...], params: SamplingParams, cancelled: Callable[[], bool]
+        self, prompt: tuple[int, ...], params: SamplingParams, sampler: Sampler, cancelled: Callable[[], bool]
     ) -> Generator[str, None, Transcript]:
         session = self._session(len(prompt) + self._tokens_max(prompt, params))
         self.prefixes.begin(session, prompt)
-        run = Run(prompt, params, self._output(prompt, params), session)
+        run = Run(prompt, sampler, self._output(prompt, params), session)
         self._batch.add(run)
         try:
             while (delta := self._next(run, cancelled)) is not None:
@@ -110,7 +112,7 @@ class Engine:
 
     def replay(self, transcript: Transcript) -> ReplayResult:
         """Check a run in one pass over prompt and output. Raises InferenceError (`other_engine`, `other_model`) for a
-        transcript that this engine cannot speak about, ContextError for ids that do not fit the model.
+        transcript that this engine cannot speak about, ContextError or SamplingError for ids that do not fit the model.
         """
         if transcript.engine != ENGINE:
             raise InferenceError(
@@ -128,14 +130,16 @@ class Engine:
     def _resampled(self, prompt: tuple[int, ...], transcript: Transcript) -> Iterator[int]:
         """The id that this engine samples after each prefix of the output, the output itself being given."""
         sequence = prompt + transcript.output_ids[:-1]
-        session = self._session(len(sequence))
+        session, sampler = self._session(len(sequence)), self._sampler(prompt, transcript.params)
         position = len(prompt) - 1
         for start in range(0, position, REPLAY_TOKENS):
             session.forward(prompt[start : min(start + REPLAY_TOKENS, position)])
         for start in range(position, len(sequence), REPLAY_TOKENS):
             for logits in session.forward(sequence[start : start + REPLAY_TOKENS], all_logits=True):
                 position += 1
-                yield draw(logits, transcript.params, position)
+                yield sampler.sample(logits, position)
+                given = position - len(prompt)
+                sampler.see(transcript.output_ids[given : given + 1], output=True)
 
     def logits(self, ids: Sequence[int]) -> NDArray[np.int32]:
         """Logits after each of the ids, (n, vocab) int32 Q16. Raises ContextError."""
@@ -152,6 +156,9 @@ class Engine:
 
     def _output(self, prompt: Sequence[int], params: SamplingParams) -> Output:
         return Output(self.tokenizer, prompt, params, self._tokens_max(prompt, params))
+
+    def _sampler(self, prompt: Sequence[int], params: SamplingParams) -> Sampler:
+        return new_sampler(params, self.model.config.vocab_size, self.kernels, prompt)
 
     def _session(self, context_tokens: int) -> native.Session:
         try:

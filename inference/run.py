@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 
 import native
 from inference.output import Output
-from inference.sampling import SamplingParams
+from native.sampler import Sampler
 
 
 class Run:
     """A sequence that grows by sampled ids until its output ends. Belongs to one batch; not for several threads."""
 
-    def __init__(self, prompt: Sequence[int], params: SamplingParams, output: Output, session: native.Session) -> None:
-        self.prompt, self.params, self.output, self.session = tuple(prompt), params, output, session
+    def __init__(self, prompt: Sequence[int], sampler: Sampler, output: Output, session: native.Session) -> None:
+        """`sampler` has seen the prompt."""
+        self.prompt, self.sampler, self.output, self.session = tuple(prompt), sampler, output, session
         self.output_ids: list[int] = []
         self.deltas: deque[str] = deque()  # text that nobody took yet
         self.error: Exception | None = None  # why the run cannot go on; None: it can
@@ -44,8 +45,9 @@ class Run:
 
     def take(self, logits: NDArray[np.int32]) -> None:
         """Draw the next id from the logits of the last one."""
-        drawn = draw(logits, self.params, len(self.prompt) + len(self.output_ids))
+        drawn = self.sampler.sample(logits, len(self.prompt) + len(self.output_ids))
         self.output_ids.append(drawn)
+        self.sampler.see([drawn], output=True)
         self._add(self.output.push(drawn))
 
     def cancel(self) -> None:
@@ -57,7 +59,3 @@ class Run:
         if delta:
             self.deltas.append(delta)
 
-
-def draw(logits: NDArray[np.int32], params: SamplingParams, position: int) -> int:
-    """The id at `position` of the whole sequence, prompt included, drawn from the logits of the position before."""
-    return native.sample(logits, params.temperature_micro, params.top_k, params.top_p_micro, params.seed, position)

@@ -4,7 +4,8 @@
 
     tag      ASCII, "prompt" or "output"
     salt     32 random bytes, kept beside the content and erased with it
-    content  deterministic CBOR: {"ids": [...], "stop": [...]} of a prompt, {"ids": [...], "bytes": h'..'} of an output
+    content  deterministic CBOR: {"ids": [...], "stop": [...]} of a prompt, with "bias": {id: millionths} where tokens
+             have a bias; {"ids": [...], "bytes": h'..'} of an output
 
 Tag and salt have fixed forms, so the hashed bytes split in one way only. Without the salt a commitment says nothing
 about the content, however short it is.
@@ -25,6 +26,11 @@ SALT_BYTES = 32
 CONTENT_BYTES_MAX = 8 * 1024 * 1024
 TOKEN_ID_MAX = 2**31 - 1
 STOP_STRINGS_MAX = 16
+BIASES_MAX = 300
+BIAS_MICRO_MAX = 100_000_000
+
+Biases = tuple[tuple[int, int], ...]
+"""Token ids, rising, and what is added to their logits, in millionths."""
 
 _DOMAIN = b"rail/commitment/v1\x00"
 
@@ -35,6 +41,7 @@ class PromptContent:
 
     ids: tuple[int, ...]
     stop: tuple[str, ...]
+    bias: Biases = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,9 @@ def check_commitment(tag: Tag, salt: bytes, content: bytes, commitment: bytes) -
         raise ProofInvalid(f"opening_{tag}", f"the {tag} and its salt do not open the commitment in the statement")
 
 
-def prompt_content(ids: Sequence[int], stop: Sequence[str] = ()) -> bytes:
-    """Canonical CBOR of a prompt's token ids and stop strings."""
-    return cbor.encode({"ids": list(ids), "stop": list(stop)})
+def prompt_content(ids: Sequence[int], stop: Sequence[str] = (), bias: Biases = ()) -> bytes:
+    """Canonical CBOR of a prompt's token ids, stop strings and biases; without biases there is no such key."""
+    return cbor.encode({"ids": list(ids), "stop": list(stop), **({"bias": dict(bias)} if bias else {})})
 
 
 def output_content(ids: Sequence[int], output: bytes) -> bytes:
@@ -76,13 +83,34 @@ def output_content(ids: Sequence[int], output: bytes) -> bytes:
 def parse_prompt_content(content: bytes) -> PromptContent:
     """Inverse of `prompt_content`; raises ParseError (`cbor_*`, `opening_prompt_*`)."""
     match cbor.decode(content, CONTENT_BYTES_MAX):
-        case {"ids": list(ids), "stop": list(stop), **rest} if not rest:
+        case {"ids": list(ids), "stop": list(stop), **rest} if rest.keys() <= {"bias"}:
             pass
         case _:
-            raise ParseError("opening_prompt_fields", "the prompt's content is not a map of exactly 'ids' and 'stop'")
+            raise ParseError(
+                "opening_prompt_fields", "the prompt's content is not a map of 'ids', 'stop' and perhaps 'bias'"
+            )
     if len(stop) > STOP_STRINGS_MAX or not all(isinstance(item, str) for item in stop):
         raise ParseError("opening_prompt_stop", f"'stop' is not a list of at most {STOP_STRINGS_MAX} strings")
-    return PromptContent(_token_ids(ids, "opening_prompt_ids"), tuple(stop))
+    bias: Biases = ()
+    if rest:
+        bias = tuple(rest["bias"].items()) if isinstance(rest["bias"], dict) else ()
+        if not bias or not are_biases(bias):
+            raise ParseError("opening_prompt_bias", f"'bias' is not a map of 1 to {BIASES_MAX} ids to millionths")
+    return PromptContent(_token_ids(ids, "opening_prompt_ids"), tuple(stop), bias)
+
+
+def are_biases(value: object) -> bool:
+    """Whether this is a value of `Biases` within its bounds: exactly one for each map."""
+    if not isinstance(value, tuple) or len(value) > BIASES_MAX:
+        return False
+    before = -1
+    for pair in value:
+        if not isinstance(pair, tuple) or [type(item) for item in pair] != [int, int]:
+            return False
+        if not before < pair[0] <= TOKEN_ID_MAX or abs(pair[1]) > BIAS_MICRO_MAX:
+            return False
+        before = pair[0]
+    return True
 
 
 def parse_output_content(content: bytes) -> OutputContent:

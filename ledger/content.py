@@ -9,7 +9,17 @@ from hashlib import sha256
 from typing import Any, Final
 
 from ledger import cbor
-from ledger.commitment import SALT_BYTES, STOP_STRINGS_MAX, TOKEN_ID_MAX, commit, output_content, prompt_content
+from ledger.commitment import (
+    BIASES_MAX,
+    SALT_BYTES,
+    STOP_STRINGS_MAX,
+    TOKEN_ID_MAX,
+    Biases,
+    are_biases,
+    commit,
+    output_content,
+    prompt_content,
+)
 from ledger.errors import ParseError, StatementRefused
 
 PUBLIC: Final = "public"  # the text is served
@@ -42,6 +52,7 @@ class Content:
     output_salt: bytes
     stop: tuple[str, ...]
     visibility: str  # one of VISIBILITIES
+    logit_bias: Biases = ()
 
     def __post_init__(self) -> None:
         _check_text("prompt_text", self.prompt_text)
@@ -51,12 +62,14 @@ class Content:
         _check_ids("prompt_ids", self.prompt_ids)
         _check_ids("output_ids", self.output_ids)
         _check_stop(self.stop)
+        if not are_biases(self.logit_bias):
+            raise _refused("logit_bias", f"is not at most {BIASES_MAX} pairs of a rising token id and millionths")
         if self.visibility not in VISIBILITIES:
             raise _refused("visibility", f"is not one of {', '.join(VISIBILITIES)}")
 
     def prompt_commitment(self) -> bytes:
         """The commitment that the statement must hold: 32 bytes."""
-        return commit("prompt", self.prompt_salt, prompt_content(self.prompt_ids, self.stop))
+        return commit("prompt", self.prompt_salt, prompt_content(self.prompt_ids, self.stop, self.logit_bias))
 
     def output_commitment(self) -> bytes:
         """The commitment that the statement must hold: 32 bytes."""
@@ -83,6 +96,7 @@ def encode_content(content: Content) -> bytes:
             _pack_ids(content.output_ids),
             content.output_salt,
             list(content.stop),
+            *([dict(content.logit_bias)] if content.logit_bias else []),
         ]
     )
 
@@ -91,7 +105,7 @@ def decode_content(body: bytes, visibility: str) -> Content:
     """Inverse of `encode_content`; ParseError (`content_body`) for anything that it did not make."""
     try:
         fields: Any = cbor.decode(body, BODY_BYTES_MAX)
-        prompt_text, prompt_ids, prompt_salt, output_bytes, output_ids, output_salt, stop = fields
+        prompt_text, prompt_ids, prompt_salt, output_bytes, output_ids, output_salt, stop, *bias = fields
         return Content(
             prompt_text=prompt_text,
             prompt_ids=_unpack_ids(prompt_ids),
@@ -101,8 +115,9 @@ def decode_content(body: bytes, visibility: str) -> Content:
             output_salt=output_salt,
             stop=tuple(stop),
             visibility=visibility,
+            logit_bias=_unpack_biases(*bias) if bias else (),
         )
-    except (ParseError, StatementRefused, TypeError, ValueError, struct.error) as error:
+    except (ParseError, StatementRefused, TypeError, ValueError, AttributeError, struct.error) as error:
         raise ParseError("content_body", f"stored content does not parse: {error}") from None
 
 
@@ -113,6 +128,12 @@ def _pack_ids(ids: tuple[int, ...]) -> bytes:
 
 def _unpack_ids(packed: bytes) -> tuple[int, ...]:
     return struct.unpack(f"<{len(packed) // 4}I", packed)
+
+
+def _unpack_biases(bias: dict[int, int]) -> Biases:
+    if not bias:
+        raise ValueError("no biases have no place")
+    return tuple(bias.items())
 
 
 def _check_text(field: str, value: str) -> None:

@@ -27,6 +27,11 @@ def checked(check: Check) -> Any:
     return field(metadata={"check": check})
 
 
+def checked_or(default: object, check: Check) -> Any:
+    """Declare a dataclass field that its map leaves out where it has this value."""
+    return field(default=default, metadata={"check": check})
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """Base of dataclasses whose declared checks run on construction; failures are ParseError `<prefix>_<field>`."""

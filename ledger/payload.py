@@ -5,12 +5,25 @@ counts, never content. Every failure is a ParseError whose code is `statement_<f
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from ledger.cbor import CborValue
+from ledger.commitment import BIASES_MAX
 from ledger.errors import ParseError
-from ledger.fields import Checked, checked, code, instance_of, integer, mapping, octets, one_of, optional, text
+from ledger.fields import (
+    Checked,
+    checked,
+    checked_or,
+    code,
+    instance_of,
+    integer,
+    mapping,
+    octets,
+    one_of,
+    optional,
+    text,
+)
 from ledger.keys import PUBLIC_BYTES, check_public_key
 from ledger.merkle import HASH_BYTES, SIZE_MAX
 
@@ -86,7 +99,10 @@ class ModelStatement(Payload):
 
 @dataclass(frozen=True, slots=True)
 class Sampling(Checked):
-    """Sampling parameters of a run, in the units of the engine contract; they replay only together with the seed."""
+    """Sampling parameters of a run, in the units of the engine contract; they replay only together with the seed.
+
+    Stop strings and the biases themselves are content: the prompt's commitment covers them.
+    """
 
     CODE_PREFIX: ClassVar[str] = "statement_sampling"
 
@@ -95,10 +111,25 @@ class Sampling(Checked):
     top_p_micro: int = checked(integer(1, 1_000_000))  # Millionths; 1,000,000: off.
     seed: int = checked(integer(0, SIZE_MAX))
     max_tokens: int = checked(integer(1, 2**20))
+    # Those that are off are left out of the map.
+    min_p_micro: int = checked_or(0, integer(0, 1_000_000))
+    repetition_micro: int = checked_or(1_000_000, integer(10_000, 10_000_000))
+    frequency_micro: int = checked_or(0, integer(-2_000_000, 2_000_000))
+    presence_micro: int = checked_or(0, integer(-2_000_000, 2_000_000))
+    logit_biases: int = checked_or(0, integer(0, BIASES_MAX))  # How many tokens have a bias.
 
     def to_map(self) -> dict[str, CborValue]:
         """The CBOR map of these parameters."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {item.name: values[item.name] for item in fields(self) if values[item.name] != item.default}
+
+    @classmethod
+    def from_map(cls, values: Mapping[str, object]) -> Self:
+        """Inverse of `to_map`: a parameter that is off may not be written."""
+        for item in fields(cls):
+            if item.default is not MISSING and values.get(item.name) == item.default:
+                raise ParseError(f"{cls.CODE_PREFIX}_{item.name}", f"'{item.name}' is left out where it is off")
+        return cls(**_exact_keys(values, cls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +161,7 @@ class GenerationStatement(Payload):
         sampling = arguments["sampling"]
         if not isinstance(sampling, dict):
             raise ParseError("statement_sampling", "statement field 'sampling' is not a map")
-        arguments["sampling"] = Sampling(**_exact_keys(sampling, Sampling))
+        arguments["sampling"] = Sampling.from_map(sampling)
         return cls(**arguments)
 
 
@@ -189,9 +220,9 @@ def payload_from_map(value: object) -> Payload:
 
 
 def _exact_keys(values: Mapping[str, object], kind: type[Checked]) -> dict[str, Any]:
-    """`values`, if its keys are the fields of `kind`, neither more nor fewer."""
+    """`values`, if its keys are the fields of `kind`, no more, and no fewer but those with a default."""
     names = [item.name for item in fields(kind)]
-    for name in names:
+    for name in (item.name for item in fields(kind) if item.default is MISSING):
         if name not in values:
             raise ParseError(f"{kind.CODE_PREFIX}_{name}", f"{kind.CODE_PREFIX} field '{name}' is missing")
     for name in values:

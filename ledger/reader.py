@@ -289,6 +289,6 @@ def _check_size(connection: Connection, size: int) -> None:
 
 def _opening(content: Content) -> Opening:
     return Opening(
-        SaltedContent(content.prompt_salt, prompt_content(content.prompt_ids, content.stop)),
+        SaltedContent(content.prompt_salt, prompt_content(content.prompt_ids, content.stop, content.logit_bias)),
         SaltedContent(content.output_salt, output_content(content.output_ids, content.output_bytes)),
     )

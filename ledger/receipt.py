@@ -114,17 +114,18 @@ def _check_opening(opening: Opening, statement: SignedStatement) -> Opened:
     if opening.prompt is not None:
         check_commitment("prompt", opening.prompt.salt, opening.prompt.content, payload.prompt_commitment)
         prompt = parse_prompt_content(opening.prompt.content)
-        _check_count("prompt", len(prompt.ids), payload.prompt_tokens)
+        _check_count("prompt_tokens", "prompt", len(prompt.ids), payload.prompt_tokens)
+        _check_count("prompt_biases", "logit bias", len(prompt.bias), payload.sampling.logit_biases)
     if opening.output is not None:
         check_commitment("output", opening.output.salt, opening.output.content, payload.output_commitment)
         output = parse_output_content(opening.output.content)
-        _check_count("output", len(output.ids), payload.output_tokens)
+        _check_count("output_tokens", "output", len(output.ids), payload.output_tokens)
     return Opened(prompt, output)
 
 
-def _check_count(part: str, found: int, stated: int) -> None:
+def _check_count(code: str, part: str, found: int, stated: int) -> None:
     if found != stated:
-        raise ProofInvalid(f"opening_{part}_tokens", f"the {part} has {found} tokens, the statement says {stated}")
+        raise ProofInvalid(f"opening_{code}", f"the {part} has {found} tokens, the statement says {stated}")
 
 
 @contextmanager

@@ -78,6 +78,7 @@ def check_content(payload: object, content: Content) -> None:
     pairs = (
         ("prompt_tokens", payload.prompt_tokens, len(content.prompt_ids)),
         ("output_tokens", payload.output_tokens, len(content.output_ids)),
+        ("logit_biases", payload.sampling.logit_biases, len(content.logit_bias)),
         ("prompt_commitment", payload.prompt_commitment, content.prompt_commitment()),
         ("output_commitment", payload.output_commitment, content.output_commitment()),
     )

@@ -248,21 +248,6 @@ class Piece:
         return tokens
 
 
-def sample(logits: np.ndarray, temperature_micro: int, top_k: int, top_p_micro: int, seed: int, position: int) -> int:
-    """The token drawn from int32 Q16 logits (vocab,) at `position` (SPEC section 6)."""
-    row = np.ascontiguousarray(logits, dtype=np.int32)
-    scratch = np.empty(2 * row.size, dtype=np.uint64)
-    return lib.rail_sample(
-        ffi.cast("int32_t *", row.ctypes.data), row.size, temperature_micro, top_k, top_p_micro, seed, position,
-        ffi.cast("uint64_t *", scratch.ctypes.data),
-    )  # fmt: skip
-
-
-def random_u64(seed: int, counter: int) -> int:
-    """First 64 bits of the Philox 4x32-10 block at `counter`."""
-    return lib.rail_random(seed, counter)
-
-
 def choose_codes(weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """For each 64 weights, int16 (n, 64), the number of the codebook, of int16 (256, 16), that is nearest to them."""
     codes = np.empty(len(weights), dtype=np.uint8)

@@ -69,9 +69,41 @@ void rail_truncate(rail_session *session, int32_t position);
 /* Makes `to`, of the same model and with room enough, hold the first `positions` tokens of `from`. */
 void rail_session_copy(rail_session *to, const rail_session *from, int32_t positions);
 
-/* The token that the sampler draws at `position` (SPEC section 6). `scratch`: 2 * vocab entries. */
-int32_t rail_sample(const int32_t *logits, int32_t vocab, int64_t temperature_micro, int32_t top_k,
-                    int64_t top_p_micro, uint64_t seed, uint64_t position, uint64_t *scratch);
+/* How a token is drawn (SPEC section 6); the caller checks the ranges. */
+typedef struct {
+    int64_t temperature_micro;    /* 0..10^8; 0: the best token, nothing is drawn */
+    int64_t top_p_micro;          /* 1..10^6; 10^6: off */
+    int64_t min_p_micro;          /* 0..10^6; 0: off */
+    int64_t repetition_micro;     /* 10^4..10^7; 10^6: off */
+    int64_t frequency_micro;      /* -2 * 10^6..2 * 10^6; 0: off, as the next */
+    int64_t presence_micro;
+    uint64_t seed;
+    int32_t top_k;                /* 0: off */
+    int32_t bias_count;           /* 0..300 */
+    const int32_t *bias_ids;      /* distinct, in the vocabulary */
+    const int32_t *bias_micro;    /* -10^8..10^8 */
+} rail_sampling;
+
+/* The tokens of a sequence so far, kept by the caller: `uses` (vocab) and `ids` (vocab) begin as zeros, count as 0.
+ * Where no penalty is on, a history with count 0 and no arrays will do. */
+typedef struct {
+    int32_t *uses;                /* 0: not seen; else 1 + how often in the output */
+    int32_t *ids;                 /* those seen, each once */
+    int32_t count;
+} rail_seen;
+
+/* Notes the next tokens of a sequence, at most 2^20: of its output, or else of its prompt. */
+void rail_seen_add(rail_seen *seen, const int32_t *ids, int32_t count, int32_t output);
+
+/* The token drawn at `position`. Nothing is allocated or kept: calls may run at one time, each with logits and scratch of
+ * its own; the scratch has rail_sample_scratch(vocab) bytes, aligned to 8. Some logits change during the call and are as
+ * before after it. 1 <= vocab <= 2^20. */
+int32_t rail_sample(int32_t kernels, const rail_sampling *p, const rail_seen *seen, int32_t *logits, int32_t vocab,
+                    uint64_t position, void *scratch);
+int64_t rail_sample_scratch(int32_t vocab);
+/* The weights (vocab) by which it is drawn, 0 for tokens that are out; returns their sum. */
+uint64_t rail_weights(int32_t kernels, const rail_sampling *p, const rail_seen *seen, int32_t *logits, int32_t vocab,
+                      void *scratch, uint32_t *weights);
 /* Philox 4x32-10: the first 64 bits of the block at `counter` under `seed`. */
 uint64_t rail_random(uint64_t seed, uint64_t counter);
 

@@ -1,140 +1,145 @@
-/* The sampler (inference/SPEC.md section 6): greedy, temperature, top-k, top-p; integers only.
+/* The sampler (inference/SPEC.md section 6): the caller's scratch is laid out, the order of tokens is cut, one is drawn.
  *
- * Order of candidates: higher logit first, ties by lower id. A token's key puts that order into one integer:
- *   key = (2^31 - 1 - logit) << 32 | id        (smaller is better)
+ * What stays after each step is a beginning of the order (higher logit first, ties by lower id), so all that is kept of
+ * it is where it ends. Tiles whose largest logit is below that are passed over.
  */
 
-#include "fixedpoint.h"
-#include "native.h"
+#include "sampler.h"
 
-#include <stdlib.h>
+#include <string.h>
 
-/* log2(e) in Q40: round(1.4426950408889634074 * 2^40). */
-#define LOG2E_Q40 UINT64_C(1586259972792)
-#define MICRO INT64_C(1000000)
-
-/* Philox 4x32-10 (Salmon et al., SC 2011). Counter words: counter low, counter high, 0, 0. */
-uint64_t rail_random(uint64_t seed, uint64_t counter)
+int32_t lowest_above(const struct curve *c, uint32_t weight)
 {
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-    uint32_t c[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), 0, 0};
-    for (int round = 0; round < 10; round++) {
-        uint64_t a = (uint64_t)c[0] * UINT32_C(0xD2511F53), b = (uint64_t)c[2] * UINT32_C(0xCD9E8D57);
-        uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ k1, (uint32_t)a};
-        __builtin_memcpy(c, next, sizeof c);
-        k0 += UINT32_C(0x9E3779B9);
-        k1 += UINT32_C(0xBB67AE85);
+    int64_t low = 0, high = (int64_t)c->max - INT32_MIN;   /* distances; the weight at `low` is above */
+    high = high < c->far ? high : c->far;
+    while (low < high) {
+        int64_t middle = low + (high - low + 1) / 2;
+        if (weight_of(c, (int32_t)(c->max - middle)) > weight)
+            low = middle;
+        else
+            high = middle - 1;
     }
-    return (uint64_t)c[1] << 32 | c[0];
+    return (int32_t)(c->max - low);
 }
 
-static uint64_t key_of(int32_t logit, int32_t id)
+static int tiles_of(int32_t vocab) { return (vocab + TILE - 1) / TILE; }
+static int list_room_of(int32_t vocab) { return vocab / 4; }
+
+/* Words of 4 bytes, rounded up to 8 bytes: sums, old logits, weights, lanes, tops, the two lists. */
+int64_t rail_sample_scratch(int32_t vocab)
 {
-    return (uint64_t)((int64_t)INT32_LIMIT - logit) << 32 | (uint32_t)id;
+    int64_t tiles = tiles_of(vocab), lists = 2 * ((int64_t)list_room_of(vocab) + LIST_SLACK);
+    int64_t words = 2 * tiles + 2 * (int64_t)vocab + BIASES_MAX + (LANES + 1) * tiles + lists;
+    return (words + 1) / 2 * 8;
 }
 
-static int by_key(const void *a, const void *b)
+static struct draw lay_out(int32_t kernels, const int32_t *logits, int32_t vocab, void *scratch)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    int tiles = tiles_of(vocab), room = list_room_of(vocab);
+    uint64_t *sums = scratch;
+    int32_t *saved = (int32_t *)(sums + tiles), *weights = saved + vocab + BIASES_MAX;
+    int32_t *lanes = weights + vocab, *tops = lanes + LANES * tiles, *list = tops + tiles;
+    struct draw d = {
+        .kernels = sampler_kernels_at(kernels), .logits = logits, .vocab = vocab, .tiles = tiles, .last = vocab - 1,
+        .saved = saved, .lanes = lanes, .tops = tops, .weights = (uint32_t *)weights, .sums = sums, .list = list,
+        .list_weights = (uint32_t *)list + room + LIST_SLACK, .list_room = room,
+    };
+    return d;
 }
 
-/* Weights in Q30: 2^-((max - logit) * log2(e) / temperature), 0 from an exponent of 31 on. `rate` is
- * log2(e) / temperature in Q40, at most 2^61; distances whose exponent reaches 31 are cut off before the product, which
- * then stays under 2^61 + 2^61. */
-static void weigh(const int32_t *logits, int32_t vocab, int32_t max, uint64_t rate, uint64_t *weights)
+/* The first token with the largest logit. */
+static int32_t best(const struct draw *d)
 {
-    uint64_t far = (UINT64_C(31) << 56) / rate;   /* (far + 1) * rate >= 31 in Q56 */
-    for (int32_t id = 0; id < vocab; id++) {
-        uint64_t distance = (uint64_t)((int64_t)max - logits[id]);
-        weights[id] = distance > far ? 0 : (uint64_t)exp2_neg_q30((uint32_t)((distance * rate) >> 40));
-    }
+    int32_t id = 0;
+    while (d->tops[id / TILE] < d->curve.max)
+        id += TILE;
+    while (d->logits[id] < d->curve.max)
+        id++;
+    return id;
 }
 
-enum { BUCKETS = 31 * 8 };
-
-/* Buckets by weight, heavier first: its length in bits and the three bits after the leading one. The weight never rises
- * along the order of candidates, so a bucket is a contiguous piece of that order. 1 <= w <= 2^30. */
-static int bucket_of(uint64_t w)
-{
-    int bits = bit_length(w), fraction = (int)(bits > 3 ? w >> (bits - 4) : w << (4 - bits)) & 7;
-    return (31 - bits) * 8 + 7 - fraction;
-}
-
-/* Candidates in order, up to `last`, until a quota is reached: that many tokens, or that much weight. */
-struct quota {
-    uint64_t last;
-    int by_weight;
-    uint64_t unit;   /* reached when amount * unit >= goal */
-    unsigned __int128 goal;
-};
-
-static int reached(const struct quota *q, uint64_t amount) { return (unsigned __int128)amount * q->unit >= q->goal; }
-
-/* The key of the candidate that reaches the quota; `last` if none does. Only the bucket in which that happens is
- * sorted. `keys`: room for `vocab`. */
-static uint64_t cutoff_key(const int32_t *logits, const uint64_t *weights, int32_t vocab, const struct quota *q,
-                           uint64_t *keys)
-{
-    uint64_t amounts[BUCKETS] = {0}, amount = 0;
-    for (int32_t id = 0; id < vocab; id++)
-        if (weights[id] && key_of(logits[id], id) <= q->last)
-            amounts[bucket_of(weights[id])] += q->by_weight ? weights[id] : 1;
-    int bucket = 0;
-    while (bucket < BUCKETS && !reached(q, amount + amounts[bucket]))
-        amount += amounts[bucket++];
-    if (bucket == BUCKETS)
-        return q->last;
-    size_t count = 0;
-    for (int32_t id = 0; id < vocab; id++)
-        if (weights[id] && bucket_of(weights[id]) == bucket && key_of(logits[id], id) <= q->last)
-            keys[count++] = key_of(logits[id], id);
-    qsort(keys, count, sizeof *keys, by_key);
-    size_t i = 0;
-    while (!reached(q, amount += q->by_weight ? weights[(uint32_t)keys[i]] : 1))
-        i++;
-    return keys[i];
-}
-
-static uint64_t total_weight(const int32_t *logits, const uint64_t *weights, int32_t vocab, uint64_t last)
+/* `kernel`, weigh or keep, over the tokens that are in; fills d->sums, returns their sum. */
+static uint64_t each_tile(struct draw *d, weigh_kernel *kernel)
 {
     uint64_t total = 0;
-    for (int32_t id = 0; id < vocab; id++)
-        if (key_of(logits[id], id) <= last)
-            total += weights[id];
+    for (int tile = 0; tile < d->tiles; tile++) {
+        d->sums[tile] = 0;
+        if (d->tops[tile] < d->floor)
+            continue;
+        int begin = tile * TILE, count = d->vocab - begin < TILE ? d->vocab - begin : TILE;
+        int ties = d->last - begin + 1 < 0 ? 0 : d->last - begin + 1 < count ? d->last - begin + 1 : count;
+        const int32_t *x = d->logits + begin;
+        uint32_t *weights = d->weights + begin;
+        d->sums[tile] = kernel(x, ties, &d->curve, d->floor, weights);
+        if (ties < count && d->floor < d->curve.max)
+            d->sums[tile] += kernel(x + ties, count - ties, &d->curve, d->floor + 1, weights + ties);
+        else
+            memset(weights + ties, 0, (size_t)(count - ties) * sizeof *weights);
+        total += d->sums[tile];
+    }
     return total;
 }
 
-int32_t rail_sample(const int32_t *logits, int32_t vocab, int64_t temperature_micro, int32_t top_k,
-                    int64_t top_p_micro, uint64_t seed, uint64_t position, uint64_t *scratch)
+/* Cuts the order; the weights and sums of what stays. */
+static uint64_t choose(struct draw *d, const rail_sampling *p)
 {
-    int32_t best = 0;
-    for (int32_t id = 1; id < vocab; id++)
-        if (logits[id] > logits[best])
-            best = id;
-    if (temperature_micro == 0)
-        return best;
+    d->curve = curve_of(d->curve.max, p->temperature_micro);
+    d->floor = lowest_above(&d->curve, 0);
+    if (p->top_k > 0 && p->top_k < d->vocab)
+        cut_by_count(d, p->top_k);
+    if (p->top_p_micro < MICRO) {
+        uint64_t total = each_tile(d, d->kernels->weigh);
+        unsigned __int128 share = (unsigned __int128)total * (uint64_t)p->top_p_micro;
+        cut_by_weight(d, (uint64_t)((share + MICRO - 1) / MICRO), total);
+    }
+    if (p->min_p_micro > 0) {
+        uint64_t least = (weight_of(&d->curve, d->curve.max) * (uint64_t)p->min_p_micro + MICRO - 1) / MICRO;
+        int32_t floor = lowest_above(&d->curve, (uint32_t)(least - 1));
+        if (floor > d->floor) {
+            d->floor = floor;
+            d->last = d->vocab - 1;
+        }
+    }
+    return each_tile(d, p->top_p_micro < MICRO ? d->kernels->keep : d->kernels->weigh);
+}
 
-    uint64_t *weights = scratch, *keys = scratch + vocab, last = UINT64_MAX;
-    uint64_t rate = (LOG2E_Q40 * (uint64_t)MICRO + (uint64_t)temperature_micro / 2) / (uint64_t)temperature_micro;
-    weigh(logits, vocab, logits[best], rate, weights);
-    if (top_k > 0) {
-        struct quota tokens = {last, 0, 1, (unsigned __int128)top_k};
-        last = cutoff_key(logits, weights, vocab, &tokens, keys);
-    }
-    uint64_t total = total_weight(logits, weights, vocab, last);
-    if (top_p_micro < MICRO) {
-        struct quota share = {last, 1, (uint64_t)MICRO, (unsigned __int128)total * (uint64_t)top_p_micro};
-        last = cutoff_key(logits, weights, vocab, &share, keys);
-        total = total_weight(logits, weights, vocab, last);
-    }
-    uint64_t target = (uint64_t)(((unsigned __int128)rail_random(seed, position) * total) >> 64);
-    for (int32_t id = 0; id < vocab; id++) {
-        if (key_of(logits[id], id) > last)
-            continue;
-        if (target < weights[id])
-            return id;
-        target -= weights[id];
-    }
-    return best;   /* not reached: target < total */
+static int32_t draw_one(const struct draw *d, uint64_t total, uint64_t random)
+{
+    uint64_t target = (uint64_t)(((unsigned __int128)random * total) >> 64);
+    int32_t id = 0;
+    for (int tile = 0; target >= d->sums[tile]; tile++, id += TILE)
+        target -= d->sums[tile];
+    for (; target >= d->weights[id]; id++)
+        target -= d->weights[id];
+    return id;
+}
+
+int32_t rail_sample(int32_t kernels, const rail_sampling *p, const rail_seen *seen, int32_t *logits, int32_t vocab,
+                    uint64_t position, void *scratch)
+{
+    struct draw d = lay_out(kernels, logits, vocab, scratch);
+    adjust(logits, p, seen, d.saved);
+    d.curve.max = d.kernels->maxima(logits, vocab, d.lanes, d.tops);
+    int32_t id = p->temperature_micro ? draw_one(&d, choose(&d, p), rail_random(p->seed, position)) : best(&d);
+    restore(logits, p, seen, d.saved);
+    return id;
+}
+
+uint64_t rail_weights(int32_t kernels, const rail_sampling *p, const rail_seen *seen, int32_t *logits, int32_t vocab,
+                      void *scratch, uint32_t *weights)
+{
+    struct draw d = lay_out(kernels, logits, vocab, scratch);
+    adjust(logits, p, seen, d.saved);
+    d.curve.max = d.kernels->maxima(logits, vocab, d.lanes, d.tops);
+    memset(weights, 0, (size_t)vocab * sizeof *weights);
+    uint64_t total = 1;
+    if (p->temperature_micro == 0)
+        weights[best(&d)] = 1;
+    else
+        total = choose(&d, p);
+    for (int tile = 0; p->temperature_micro && tile < d.tiles; tile++)
+        for (int id = tile * TILE; d.sums[tile] && id < vocab && id < (tile + 1) * TILE; id++)
+            weights[id] = d.weights[id];
+    restore(logits, p, seen, d.saved);
+    return total;
 }

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from inference.config import ENGINE
 from inference.errors import ContextError, TokenizerError
-from inference.sampling import SamplingParams, micro
+from inference.sampling import SamplingParams, micro, parse_logit_bias
 from web.chat import render_chat
 from web.errors import RequestError
 from web.generation import LoggedRun, drain
@@ -129,9 +129,14 @@ def _job(
         temperature_micro=_micro(body.temperature, TEMPERATURE_DEFAULT, "temperature"),
         top_k=body.top_k or 0,
         top_p_micro=_micro(body.top_p, 1, "top_p"),
+        min_p_micro=_micro(body.min_p, 0, "min_p"),
+        repetition_micro=_micro(body.repetition_penalty, 1, "repetition_penalty"),
+        frequency_micro=_micro(body.frequency_penalty, 0, "frequency_penalty"),
+        presence_micro=_micro(body.presence_penalty, 0, "presence_penalty"),
         seed=body.seed if body.seed is not None else randbelow(SEED_END),
         max_tokens=body.max_tokens if body.max_tokens is not None else max_tokens,
         stop=stop,
+        logit_bias=parse_logit_bias((id, _decimal(bias)) for id, bias in (body.logit_bias or {}).items()),
     )
     return Job(
         shape=shape,
@@ -157,7 +162,11 @@ def _single_prompt(given: str | list[int] | list[str] | list[list[int]]) -> Prom
 
 
 def _micro(value: Number | None, default: int, parameter: str) -> int:
-    return micro(format(Decimal(default if value is None else value), "f"), parameter)
+    return micro(_decimal(default if value is None else value), parameter)
+
+
+def _decimal(value: Number) -> str:
+    return format(Decimal(value), "f")
 
 
 class Answer:

@@ -12,9 +12,10 @@ from ledger.commitment import new_salt
 from ledger.content import VISIBILITIES, Content
 from ledger.index import ContentIndex, echo_permille, fingerprint_root
 from ledger.log import Entry, Log
-from ledger.statement import GenerationStatement, Sampling
+from ledger.statement import GenerationStatement
 from web.errors import RequestError
 from web.indexing import keep_up
+from web.parameters import stated
 from web.signer import Signer
 from web.slots import Slots
 
@@ -116,6 +117,7 @@ class GenerationService:
             output_salt=new_salt(),
             stop=transcript.params.stop,
             visibility=visibility,
+            logit_bias=transcript.params.logit_bias,
         )
         entry = self._signer.submit(lambda counter: _statement(transcript, content, counter), content)
         keep_up(self._index, self._log)
@@ -148,7 +150,6 @@ def drain(stream: Generator[str, None, LoggedRun]) -> LoggedRun:
 
 
 def _statement(transcript: Transcript, content: Content, counter: int) -> GenerationStatement:
-    params = transcript.params
     return GenerationStatement(
         time=int(time.time()),
         counter=counter,
@@ -158,13 +159,7 @@ def _statement(transcript: Transcript, content: Content, counter: int) -> Genera
         output_commitment=content.output_commitment(),
         prompt_tokens=len(transcript.prompt_ids),
         output_tokens=len(transcript.output_ids),
-        sampling=Sampling(
-            temperature_micro=params.temperature_micro,
-            top_k=params.top_k,
-            top_p_micro=params.top_p_micro,
-            seed=params.seed,
-            max_tokens=params.max_tokens,
-        ),
+        sampling=stated(transcript.params),
         finish=transcript.finish_reason,
         echo_permille=echo_permille(content.prompt_text, content.output_text),
         fingerprint_root=fingerprint_root(content.output_text, content.output_salt),

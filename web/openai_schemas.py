@@ -1,9 +1,9 @@
 """Requests and answers of the OpenAI dialect: validation of what comes in, and the OpenAPI document of both."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from web.shape import Hash, Shape, Visibility
@@ -19,14 +19,7 @@ def _numeric(value: object) -> object:
 
 Number = Annotated[int | Decimal, BeforeValidator(_numeric), WithJsonSchema({"type": "number"})]
 
-
-def _neutral(value: int | Decimal) -> int | Decimal:
-    if value != 0:
-        raise PydanticCustomError("unsupported_value", "only 0 is supported: the engine has no such penalty")
-    return value
-
-
-Neutral = Annotated[Number, AfterValidator(_neutral)]
+LOGIT_BIASES_MAX = 300
 
 
 class StreamOptions(Shape):
@@ -42,6 +35,17 @@ class GenerationFields(Shape):
     temperature: Number | None = Field(None, description="0 to 100 in steps of one millionth; default 1")
     top_p: Number | None = Field(None, description="over 0 to 1 in steps of one millionth; default 1")
     top_k: int | None = Field(None, description="0 (the default) is off")
+    min_p: Number | None = Field(
+        None, description="0 (the default) to 1: leaves out tokens less likely than this share of the likeliest"
+    )
+    presence_penalty: Number | None = Field(None, description="-2 to 2, for tokens that the output has; default 0")
+    frequency_penalty: Number | None = Field(None, description="-2 to 2, for each time that it has them; default 0")
+    repetition_penalty: Number | None = Field(
+        None, description="0.01 to 10, for tokens that prompt or output have; 1 (the default) is off"
+    )
+    logit_bias: Annotated[dict[str, Number], Field(max_length=LOGIT_BIASES_MAX)] | None = Field(
+        None, description="token id to a number from -100 to 100 that is added to its logit; at most 300"
+    )
     seed: int | None = Field(None, description="0 to 2^63 - 1; without one a fresh seed is drawn and returned")
     stop: str | list[str] | None = Field(None, description="at most 4 texts of at most 64 characters")
     stream: bool | None = None
@@ -50,9 +54,6 @@ class GenerationFields(Shape):
         None, description="who may see the logged text: everyone, nobody but matchable, or only the receipt's holder"
     )
     n: Literal[1] | None = None
-    presence_penalty: Neutral | None = None
-    frequency_penalty: Neutral | None = None
-    logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
     user: str | None = Field(None, description="accepted and ignored; never stored")
 
 

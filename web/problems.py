@@ -48,7 +48,14 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (StatementRefused, 422),
     (LogConflict, 503),
 )
-_SAMPLING_NAMES = {"temperature_micro": "temperature", "top_p_micro": "top_p"}
+_SAMPLING_NAMES = {
+    "temperature_micro": "temperature",
+    "top_p_micro": "top_p",
+    "min_p_micro": "min_p",
+    "repetition_micro": "repetition_penalty",
+    "frequency_micro": "frequency_penalty",
+    "presence_micro": "presence_penalty",
+}
 _HTTP_CODES = {
     400: "bad_request",
     413: "content_too_large",
@@ -97,7 +104,7 @@ _KINDS: dict[str, tuple[str, str]] = {
     "missing": ("missing_field", "a required field is missing"),
     "extra_forbidden": ("unknown_field", "no such field"),
 }
-_UNSUPPORTED = ("literal_error", "none_required", "unsupported_value")
+_UNSUPPORTED = ("literal_error", "none_required")
 
 
 def _invalid(error: ValidationError) -> Problem:

@@ -1,17 +1,17 @@
 """Run a logged generation again on this machine and say whether the bits agree."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from inference.config import ENGINE
 from inference.engine import Engine
 from inference.errors import InferenceError
-from inference.sampling import SamplingParams
 from inference.transcript import Transcript
 from ledger.content import Content
 from ledger.log import Entry, Log
 from ledger.statement import GenerationStatement, open_statement
 from web.errors import RequestError
+from web.parameters import runnable
 from web.slots import Slots
 
 REPLAYS_MAX = 4  # at one time; each has a cache of its own and they take turns
@@ -83,6 +83,6 @@ def transcript_of(payload: GenerationStatement, content: Content) -> Transcript:
         prompt_ids=content.prompt_ids,
         output_ids=content.output_ids,
         output_bytes=content.output_bytes,
-        params=SamplingParams(**asdict(payload.sampling), stop=content.stop),
+        params=runnable(payload.sampling, content.stop, content.logit_bias),
         finish_reason=payload.finish,
     )

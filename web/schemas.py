@@ -153,6 +153,9 @@ class ContentIn(Shape):
     output_salt: str = Field(description="base64, 32 bytes")
     stop: list[str] = Field(max_length=4)
     visibility: Visibility
+    logit_bias: dict[str, int] = Field(
+        default_factory=dict, max_length=300, description="token id to what is added to its logit, in millionths"
+    )
 
 
 class RecordIn(Shape):

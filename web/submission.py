@@ -1,9 +1,11 @@
 """Statements made elsewhere: from a request's body to the log."""
 
 import binascii
+import re
 import time
 from base64 import b64decode, b64encode
 
+from ledger.commitment import Biases
 from ledger.content import Content
 from ledger.errors import StatementRefused
 from ledger.index import echo_permille, fingerprint_root
@@ -70,7 +72,15 @@ def _content(given: ContentIn) -> Content:
         output_salt=decode_base64(given.output_salt, "content.output_salt"),
         stop=tuple(given.stop),
         visibility=given.visibility,
+        logit_bias=_biases(given.logit_bias),
     )
+
+
+def _biases(given: dict[str, int]) -> Biases:
+    """Ids are decimal, without leading zeros. Their bounds are checked by Content."""
+    if not all(re.fullmatch("0|[1-9][0-9]{0,9}", id) for id in given):
+        raise StatementRefused("content_logit_bias", "a name in the content's logit_bias is not a token id")
+    return tuple(sorted((int(id), bias) for id, bias in given.items()))
 
 
 def decode_base64(text: str, param: str) -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import native
 from inference.config import ModelConfig
 from inference.convert.rotation import Floats
+from native.sampler import Sampler, Sampling
 
 SEQUENCES = 64
 TOKENS = 256  # of a sequence, at most
@@ -26,11 +27,12 @@ def own_text(model: native.Model, start: int) -> list[list[int]]:
     """Sequences that the model draws after the id `start`, with the numbers of the sequences as seeds."""
     length = min(TOKENS, model.config.context_tokens)
     sessions = [model.session(length) for _ in range(SEQUENCES)]
+    samplers = [Sampler(Sampling(TEMPERATURE, seed=seed), model.config.vocab_size) for seed in range(SEQUENCES)]
     texts = [[start] for _ in sessions]
     for position in range(1, length):
         pieces = [native.Piece(session, text[-1:]) for session, text in zip(sessions, texts, strict=True)]
-        for seed, (logits, text) in enumerate(zip(model.step(pieces), texts, strict=True)):
-            text.append(native.sample(logits, TEMPERATURE, 0, 1_000_000, seed, position))
+        for logits, text, sampler in zip(model.step(pieces), texts, samplers, strict=True):
+            text.append(sampler.sample(logits, position))
     return texts
 
 

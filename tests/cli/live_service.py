@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -31,6 +31,15 @@ class LiveService:
     def generate(self, seed: int, visibility: str = "public") -> int:
         """Log one run; returns its record id."""
         params = SamplingParams(temperature_micro=1_000_000, seed=seed, max_tokens=24)
+        if seed % 4 == 0:
+            params = replace(
+                params,
+                min_p_micro=1_000,
+                repetition_micro=1_100_000,
+                frequency_micro=200_000,
+                presence_micro=-100_000,
+                logit_bias=((5, -1_000_000), (7, 1_500_000)),
+            )
         index = self.services.generation.run("once upon a time", params, visibility).entry.index
         if visibility == "public":
             self.public.add(index)

@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import stat
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
 
+from ledger.statement import open_statement
 from tests.cli.conftest import PROMPT, SAMPLING, Rail, Story
 from web.cli.runs import interruptible
 
@@ -58,9 +60,49 @@ def test_a_private_run_is_in_the_log_but_cannot_be_found_by_its_text(here: Rail,
     assert here("verify", run["receipt"], "--home", home, "--json").code == 0
 
 
+STEERED = (
+    *("--min-p", "0.002", "--repetition-penalty", "1.25", "--frequency-penalty", "-0.5", "--presence-penalty", "0.75"),
+    *("--logit-bias", "7=1.5", "--logit-bias", "3=-100", "--top-k", "300"),
+)
+STEERED_ENVIRONMENT = {
+    "RAIL_MIN_P": "0.002",
+    "RAIL_REPETITION_PENALTY": "1.25",
+    "RAIL_FREQUENCY_PENALTY": "-0.5",
+    "RAIL_PRESENCE_PENALTY": "0.75",
+    "RAIL_LOGIT_BIAS": "7=1.5 3=-100",
+    "RAIL_TOP_K": "300",
+}
+
+
+def test_penalties_and_biases_are_logged_and_replay(here: Rail, tmp_path: Path) -> None:
+    home = tmp_path / "h"
+    run = here("generate", PROMPT, *SAMPLING, *STEERED, "--home", home, "--json").json
+    twin = here("generate", PROMPT, *SAMPLING, "--home", home, "--json", env=STEERED_ENVIRONMENT).json
+    assert twin["token_ids"] == run["token_ids"]
+    assert run["token_ids"] != here("generate", PROMPT, *SAMPLING, "--home", home, "--json").json["token_ids"]
+    statement = json.loads(Path(run["receipt"]).read_text(encoding="utf-8"))["entry"]["statement"]
+    sampling = open_statement(b64decode(statement)).payload.to_map()["sampling"]
+    assert isinstance(sampling, dict)
+    expected = {"min_p_micro": 2_000, "repetition_micro": 1_250_000, "frequency_micro": -500_000}
+    expected |= {"presence_micro": 750_000, "logit_biases": 2, "top_k": 300}
+    assert {name: sampling[name] for name in expected} == expected
+    replayed = here("verify", run["receipt"], "--home", home, "--replay", "--json")
+    assert (replayed.code, replayed.json["replay"]["verdict"]) == (0, "match")
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
+        (("--min-p", "-0.1"), "out_of_range"),
+        (("--min-p", "2"), "out_of_range"),
+        (("--repetition-penalty", "0"), "out_of_range"),
+        (("--frequency-penalty", "2.5"), "out_of_range"),
+        (("--presence-penalty", "x"), "not_decimal"),
+        (("--logit-bias", "5"), "not_decimal"),
+        (("--logit-bias", "5=101"), "out_of_range"),
+        (("--logit-bias", "=1"), "not_an_id"),
+        (("--logit-bias", "5=1", "--logit-bias", "5=2"), "repeated_id"),
+        (("--logit-bias", "1000000=1"), "id_out_of_range"),
         (("--seed", "-1"), "out_of_range"),
         (("--seed", str(2**63)), "out_of_range"),
         (("--seed", "seven"), "usage"),

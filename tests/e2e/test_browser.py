@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ledger.log import Entry
+from ledger.statement import GenerationStatement, open_statement
 from tests.e2e.conftest import DESKTOP, PHONE, Site, keep_screenshot
 from tests.e2e.story import EXCERPT, STORY, log_story
 
@@ -44,6 +45,8 @@ def test_a_generation_becomes_a_record_whose_proof_holds_until_a_byte_is_flipped
     page.get_by_role("textbox", name="Prompt").fill("Once upon a time, there was a fox")
     page.get_by_label("Seed").fill(str(SEED))
     page.get_by_label("Max tokens").fill("60")
+    page.get_by_text("Min-p and penalties").click()
+    page.get_by_label("Presence").fill("-0.125")
     page.get_by_role("button", name="Generate").click()
     link = page.locator("#record-link")
     link.wait_for()
@@ -52,6 +55,8 @@ def test_a_generation_becomes_a_record_whose_proof_holds_until_a_byte_is_flipped
     index = int(re.findall(r"[0-9]+", link.inner_text())[0])
     content = site.services.log.content(index)
     assert content is not None
+    statement = open_statement(site.services.log.entry(index).statement).payload
+    assert isinstance(statement, GenerationStatement) and statement.sampling.presence_micro == -125_000
     shown = page.locator("#output").evaluate("element => element.lastChild.textContent")
     assert shown == content.output_text
     keep_screenshot(page, "generate-done-desktop")

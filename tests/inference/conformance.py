@@ -8,6 +8,7 @@ logits as little-endian int32, and the ids that are drawn.
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,7 @@ from inference.config import ModelConfig
 from inference.modelfile import ModelFile
 from inference.modelwriter import ModelWriter
 from inference.reference import ReferenceEngine
-from inference.run import draw
-from inference.sampling import SamplingParams
+from inference.reference_sampler import Draw, distribution, pick
 from tests.inference.small_vocabulary import sentencepiece_vocabulary
 from tests.inference.tiny_model import CONFIG, PROVENANCE
 from tests.native.random_model import random_model
@@ -32,11 +32,12 @@ MODELS: dict[str, dict[str, Any]] = {
     "every-part": {**COMMON, "layer_bits": 4, "window_tokens": 21, "ffn_rotation": 3, "qkv_bias": True, "qk_norm": True,
                    "head_dim": 16, "n_kv_heads": 1},
 }  # fmt: skip
-RUNS: list[tuple[list[int], SamplingParams]] = [
-    ([1], SamplingParams(max_tokens=40)),
-    ([1, *range(40, 70)], SamplingParams(temperature_micro=900_000, top_p_micro=900_000, seed=5, max_tokens=40)),
-    ([5], SamplingParams(temperature_micro=1_500_000, top_k=20, seed=2**63 - 1, max_tokens=30)),
-]
+RUNS: list[tuple[list[int], Draw, int]] = [  # prompt, how to draw, and how many ids
+    ([1], Draw(), 40),
+    ([1, *range(40, 70)], Draw(temperature_micro=900_000, top_p_micro=900_000, seed=5), 40),
+    ([5], Draw(1_500_000, top_k=20, min_p_micro=10_000, repetition_micro=1_300_000, frequency_micro=200_000,
+               presence_micro=-100_000, seed=2**63 - 1, logit_bias={7: -100_000_000, 9: 2_500_000}), 30),
+]  # fmt: skip
 
 
 def write_model(name: str, path: Path) -> None:
@@ -67,14 +68,15 @@ def canonical(config: ModelConfig, tensors: dict[str, np.ndarray]) -> dict[str, 
     return found
 
 
-def steps_of(model: ModelFile, prompt: list[int], params: SamplingParams) -> Iterator[tuple[str, int]]:
+def steps_of(model: ModelFile, prompt: list[int], draw: Draw, tokens: int) -> Iterator[tuple[str, int]]:
     """After each id of prompt and output: digest of the logits by the reference, and the next id, drawn or given."""
     engine = ReferenceEngine(model.config, model.tensors, model.exponents)
     sequence = list(prompt)
-    for position in range(len(prompt) + params.max_tokens):
+    for position in range(len(prompt) + tokens):
         logits = engine.forward([sequence[position]])[0]
-        if position + 1 == len(sequence) < len(prompt) + params.max_tokens:
-            sequence.append(draw(logits, params, len(sequence)))
+        if position + 1 == len(sequence) < len(prompt) + tokens:
+            weights = distribution(logits.tolist(), draw, prompt, sequence[len(prompt) :])
+            sequence.append(pick(weights, draw.seed, len(sequence)))
         yield digest(logits), sequence[-1]
 
 
@@ -82,11 +84,11 @@ def digest(logits: np.ndarray) -> str:
     return hashlib.sha256(logits.astype("<i4").tobytes()).hexdigest()
 
 
-def vector(model: ModelFile, prompt: list[int], params: SamplingParams) -> dict[str, Any]:
-    steps = list(steps_of(model, prompt, params))
-    given = {name: getattr(params, name) for name in ("temperature_micro", "top_k", "top_p_micro", "seed")}
+def vector(model: ModelFile, prompt: list[int], draw: Draw, tokens: int) -> dict[str, Any]:
+    steps = list(steps_of(model, prompt, draw, tokens))
+    given = asdict(draw) | {"logit_bias": [list(pair) for pair in draw.logit_bias.items()]}
     output = [next_id for _, next_id in steps[len(prompt) - 1 : -1]]
-    return {"prompt_ids": prompt, **given, "output_ids": output, "logits_sha256": [found for found, _ in steps]}
+    return {"prompt_ids": prompt, "draw": given, "output_ids": output, "logits_sha256": [found for found, _ in steps]}
 
 
 def write_all(folder: Path) -> None:

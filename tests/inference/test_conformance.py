@@ -2,14 +2,12 @@
 
 import json
 
-import numpy as np
 import pytest
 
 import native
 from inference.kernels import load_kernels
 from inference.modelfile import ModelFile
-from inference.run import draw
-from inference.sampling import SamplingParams
+from native.sampler import Sampler, Sampling
 from tests.inference.conformance import FOLDER, MODELS, RUNS, digest, vector, write_all
 
 
@@ -23,9 +21,13 @@ def test_every_kernel_set_gives_the_vectors(name: str, kernels: str) -> None:
             sequence = run["prompt_ids"] + run["output_ids"]
             logits = runner.session(len(sequence)).forward(sequence, all_logits=True)
             assert [digest(row) for row in logits] == run["logits_sha256"]
-            params = SamplingParams(**{k: run[k] for k in ("temperature_micro", "top_k", "top_p_micro", "seed")})
-            start = len(run["prompt_ids"])
-            drawn = [draw(np.asarray(logits[at - 1]), params, at) for at in range(start, len(sequence))]
+            given = run["draw"] | {"logit_bias": tuple((id, bias) for id, bias in run["draw"]["logit_bias"])}
+            sampler = Sampler(Sampling(**given), model.config.vocab_size, kernels)
+            sampler.see(run["prompt_ids"], output=False)
+            start, drawn = len(run["prompt_ids"]), []
+            for at in range(start, len(sequence)):
+                drawn.append(sampler.sample(logits[at - 1], at))
+                sampler.see(drawn[-1:], output=True)
             assert drawn == run["output_ids"]
 
 

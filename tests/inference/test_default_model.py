@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from inference.errors import ModelFileError
 from inference.modelfile import ModelFile
 from inference.models import default_model_path
 from inference.reference import ReferenceEngine
+from inference.reference_sampler import Draw, distribution, pick
 from inference.sampling import SamplingParams
 from inference.tokenizer import Tokenizer
 
@@ -27,6 +29,21 @@ RUNS = [
     (
         "Tom said: \u201c\u4f60\u597d\u201d",
         SamplingParams(temperature_micro=1_300_000, top_k=40, seed=1, max_tokens=40),
+    ),
+    (
+        "The cat saw the cat",
+        SamplingParams(
+            temperature_micro=1_100_000,
+            top_k=200,
+            top_p_micro=980_000,
+            min_p_micro=1_000,
+            repetition_micro=1_200_000,
+            frequency_micro=300_000,
+            presence_micro=-100_000,
+            seed=3,
+            max_tokens=24,
+            logit_bias=((300, -5_000_000),),
+        ),
     ),
 ]
 
@@ -86,11 +103,12 @@ def reference_run(model: ModelFile, prompt: str, params: SamplingParams) -> dict
     engine = ReferenceEngine(config, model.tensors, model.exponents)
     ids = Tokenizer(model.tokenizer).encode(prompt)
     rows, output = list(engine.forward(ids)), []
+    draw = Draw(**{f.name: getattr(params, f.name) for f in fields(Draw) if f.name != "logit_bias"},
+                logit_bias=dict(params.logit_bias))  # fmt: skip
     finish = "length"
     while len(output) < params.max_tokens:
-        token = native.sample(
-            rows[-1], params.temperature_micro, params.top_k, params.top_p_micro, params.seed, len(ids) + len(output)
-        )
+        weights = distribution(rows[-1].tolist(), draw, ids, output)
+        token = pick(weights, params.seed, len(ids) + len(output))
         output.append(token)
         rows.extend(engine.forward([token]))
         if token in (config.eos_id, config.bos_id):

@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,27 @@ import pytest
 
 import native
 from inference.engine import Engine
-from inference.errors import ContextError, KernelError, ModelFileError, TokenizerError
+from inference.errors import ContextError, KernelError, ModelFileError, SamplingError, TokenizerError
 from inference.modelfile import ModelFile
 from inference.reference import ReferenceEngine
+from inference.reference_sampler import Draw, distribution, pick
 from inference.sampling import SamplingParams
 from inference.transcript import Transcript
 
 GREEDY = SamplingParams(max_tokens=60)
 DRAWN = SamplingParams(temperature_micro=900_000, top_k=50, top_p_micro=950_000, seed=11, max_tokens=60)
+EVERYTHING = SamplingParams(
+    temperature_micro=1_700_000,
+    top_k=100,
+    top_p_micro=990_000,
+    min_p_micro=500,
+    repetition_micro=1_300_000,
+    frequency_micro=700_000,
+    presence_micro=-400_000,
+    seed=19,
+    max_tokens=60,
+    logit_bias=((12, 1_500_000), (72, -2_250_000), (226, 3_000_000)),
+)
 FROZEN_IDS = (158, 72, 83, 226, 12, 95, 214, 173)
 FROZEN_DIGEST = "e7054d45b108324a2473d79c71988fbff2219d38e27f6278767b89e98af2b74f"
 
@@ -33,7 +46,7 @@ def finish(run: Generator[str, None, Transcript]) -> tuple[Transcript, list[str]
             return end.value, deltas
 
 
-@pytest.mark.parametrize("params", [GREEDY, DRAWN], ids=["greedy", "drawn"])
+@pytest.mark.parametrize("params", [GREEDY, DRAWN, EVERYTHING], ids=["greedy", "drawn", "everything"])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("kernels", native.backends())
 def test_kernel_sets_and_threads_give_the_same_transcript(
@@ -61,6 +74,53 @@ def test_whole_greedy_run_is_that_of_the_reference(tiny_engine: Engine) -> None:
         ids.append(int(logits.argmax()))  # the lowest id of equals
         logits = reference.forward(ids[-1:])[-1]
     assert tuple(ids) == transcript.output_ids
+
+
+@pytest.mark.parametrize("params", [EVERYTHING, replace(EVERYTHING, temperature_micro=0)], ids=["drawn", "greedy"])
+def test_whole_run_with_every_parameter_is_that_of_the_reference(params: SamplingParams, tiny_engine: Engine) -> None:
+    prompt, model = [1, 40, 41, 40], tiny_engine.model
+    transcript, _ = finish(tiny_engine.generate(prompt, replace(params, max_tokens=25)))
+    reference = ReferenceEngine(model.config, model.tensors, model.exponents)
+    values = {field.name: getattr(params, field.name) for field in fields(Draw) if field.name != "logit_bias"}
+    draw = Draw(**values, logit_bias=dict(params.logit_bias))
+    logits, ids = reference.forward(prompt)[-1], []
+    while len(ids) < len(transcript.output_ids):
+        weights = distribution(logits.tolist(), draw, prompt, ids)
+        ids.append(pick(weights, draw.seed, len(prompt) + len(ids)))
+        logits = reference.forward(ids[-1:])[-1]
+    assert tuple(ids) == transcript.output_ids
+
+
+def test_penalties_act_on_what_the_run_has_so_far(tiny_engine: Engine) -> None:
+    """A rewarded token comes again and again, a penalised one does not; the prompt counts for repetition only."""
+
+    def distinct(prompt: list[int], **penalty: int) -> int:
+        return len(set(finish(tiny_engine.generate(prompt, replace(DRAWN, **penalty)))[0].output_ids))
+
+    for name in ("frequency_micro", "presence_micro"):
+        assert distinct([1], **{name: -2_000_000}) < distinct([1], **{name: 2_000_000})
+    first = finish(tiny_engine.generate([1, 40], GREEDY))[0].output_ids[0]
+    prompt = [1, first, 40]
+    plain = finish(tiny_engine.generate(prompt, replace(GREEDY, max_tokens=1)))[0]
+    for penalty in ({"frequency_micro": 2_000_000}, {"presence_micro": 2_000_000}):
+        again = finish(tiny_engine.generate(prompt, replace(GREEDY, max_tokens=1, **penalty)))[0]
+        assert again.output_ids == plain.output_ids
+
+
+def test_bias_bans_and_forces(tiny_engine: Engine) -> None:
+    forced, _ = finish(tiny_engine.generate([1], replace(DRAWN, logit_bias=((77, 100_000_000),))))
+    assert set(forced.output_ids) == {77}
+    free = finish(tiny_engine.generate([1], GREEDY))[0].output_ids
+    banned = finish(tiny_engine.generate([1], replace(GREEDY, logit_bias=((free[0], -100_000_000),))))[0].output_ids
+    assert free[0] not in banned
+
+
+def test_bias_on_a_token_that_does_not_exist_is_refused_at_once(tiny_engine: Engine) -> None:
+    vocab = tiny_engine.model.config.vocab_size
+    finish(tiny_engine.generate([1], replace(DRAWN, max_tokens=1, logit_bias=((vocab - 1, 1),))))
+    with pytest.raises(SamplingError) as caught:
+        tiny_engine.generate([1], replace(DRAWN, logit_bias=((vocab, 1),)))
+    assert (caught.value.code, caught.value.parameter) == ("id_out_of_range", "logit_bias")
 
 
 def test_drawn_run_is_frozen(tiny_engine: Engine) -> None:

@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_engine import DRAWN, finish
+from test_engine import DRAWN, EVERYTHING, finish
 
 import native
 from inference.engine import REPLAY_TOKENS, Engine
-from inference.errors import ContextError, InferenceError
+from inference.errors import ContextError, InferenceError, SamplingError
 from inference.modelfile import ModelFile
 from inference.replay import ReplayResult
 from inference.sampling import SamplingParams
@@ -71,6 +71,32 @@ def test_other_parameters_do_not_match(transcript: Transcript, tiny_engine: Engi
     ):
         result = tiny_engine.replay(replace(transcript, params=params))
         assert (result.verdict, result.reason) == ("mismatch", "token")
+
+
+@pytest.mark.parametrize("kernels", native.backends())
+def test_run_with_every_parameter_matches_and_each_change_is_found(kernels: str, tiny_path: Path) -> None:
+    engine = Engine(ModelFile.open(tiny_path), 1, kernels)
+    run, _ = finish(engine.generate([1, 40, 41], EVERYTHING))
+    assert engine.replay(run) == ReplayResult("match", len(run.output_ids))
+    for change in (
+        {"min_p_micro": 300_000},
+        {"repetition_micro": 1_000_000},
+        {"frequency_micro": -700_000},
+        {"presence_micro": 400_000},
+        {"logit_bias": ()},
+        {"logit_bias": ((12, 1_500_000), (72, -2_250_000), (226, -3_000_000))},
+    ):
+        result = engine.replay(replace(run, params=replace(EVERYTHING, **change)))
+        assert (result.verdict, result.reason) == ("mismatch", "token"), change
+    for index, id in enumerate(run.output_ids):
+        ids = (*run.output_ids[:index], (id + 1) % engine.model.config.vocab_size, *run.output_ids[index + 1 :])
+        assert engine.replay(replace(run, output_ids=ids)).first_difference == index
+
+
+def test_replay_of_a_bias_that_does_not_fit_the_model_is_refused(transcript: Transcript, tiny_engine: Engine) -> None:
+    with pytest.raises(SamplingError) as caught:
+        tiny_engine.replay(replace(transcript, params=replace(DRAWN, logit_bias=((1 << 19, 1),))))
+    assert caught.value.code == "id_out_of_range"
 
 
 def test_other_prompt_does_not_match(transcript: Transcript, tiny_engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """Values that several ledger tests share: fixed keys, one statement of each type, a small log held in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ledger import checkpoint
 from ledger.checkpoint import Checkpoint
@@ -32,6 +33,7 @@ MODEL_ROOT = bytes(range(32))
 PROMPT_SALT = b"p" * 32
 OUTPUT_SALT = b"o" * 32
 PROMPT_CONTENT = prompt_content([1, 9038, 2501], ["\n\n"])
+STEERED_CONTENT = prompt_content([1, 9038, 2501], ["\n\n"], ((13, -100_000_000), (700, 1_500_000)))
 OUTPUT_CONTENT = output_content([263, 931, 2], "Once upon a time \u2014 中文".encode())
 
 
@@ -94,6 +96,22 @@ def generation_statement() -> GenerationStatement:
         echo_permille=0,
         fingerprint_root=b"\x03" * 32,
         assurance="replayable",
+    )
+
+
+def steered_statement() -> GenerationStatement:
+    """The generation again, with every parameter that may be left out."""
+    plain = generation_statement()
+    sampling = replace(
+        plain.sampling,
+        min_p_micro=50_000,
+        repetition_micro=1_100_000,
+        frequency_micro=-250_000,
+        presence_micro=500_000,
+        logit_biases=2,
+    )
+    return replace(
+        plain, prompt_commitment=commit("prompt", PROMPT_SALT, STEERED_CONTENT), sampling=sampling, counter=5
     )
 
 

@@ -15,7 +15,7 @@ from ledger import cbor
 from ledger.cose import signing_bytes
 from ledger.keys import operator_id
 from ledger.merkle import leaf_hash
-from ledger.statement import open_statement
+from ledger.statement import Payload, open_statement, sign_statement
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "ledger"
 
@@ -27,18 +27,31 @@ def statement_vectors() -> dict[str, Any]:
         "seed": bytes(range(64, 96)).hex(),
         "public": samples.OPERATOR_KEY.public.hex(),
         "operator": operator.hex(),
-        "statements": [
-            {
-                "type": payload.type,
-                "fields": json_of(payload.to_map()),
-                "payload": cbor.encode(payload.to_map()).hex(),
-                "signed": signing_bytes(operator, cbor.encode(payload.to_map())).hex(),
-                "entry": entry.hex(),
-                "leaf_hash": leaf_hash(entry).hex(),
-            }
-            for payload, entry in zip(samples.payloads(), samples.entries(), strict=True)
-        ],
+        "statements": [statement_vector(payload) for payload in samples.payloads()],
     }
+
+
+def statement_vector(payload: Payload) -> dict[str, Any]:
+    entry, encoded = sign_statement(payload, samples.OPERATOR_KEY), cbor.encode(payload.to_map())
+    return {
+        "type": payload.type,
+        "fields": json_of(payload.to_map()),
+        "payload": encoded.hex(),
+        "signed": signing_bytes(operator_id(samples.OPERATOR_KEY.public), encoded).hex(),
+        "entry": entry.hex(),
+        "leaf_hash": leaf_hash(entry).hex(),
+    }
+
+
+def steered_vectors() -> dict[str, Any]:
+    """A generation with every parameter that is left out where it is off, and what its prompt's commitment holds."""
+    payload = samples.steered_statement()
+    prompt = {
+        "salt": samples.PROMPT_SALT.hex(),
+        "content": samples.STEERED_CONTENT.hex(),
+        "commitment": payload.prompt_commitment.hex(),
+    }
+    return {"statement": statement_vector(payload), "prompt": prompt}
 
 
 def commitment_vectors() -> dict[str, Any]:
@@ -74,6 +87,7 @@ def vectors() -> dict[str, str]:
     return {
         "statements.json": json.dumps(statement_vectors(), indent=2) + "\n",
         "commitments.json": json.dumps(commitment_vectors(), indent=2) + "\n",
+        "steered.json": json.dumps(steered_vectors(), indent=2) + "\n",
         "receipt.json": receipt.to_json(),
         "receipt.tlog-proof": receipt.to_tlog_proof().decode(),
     }

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from log_samples import MODEL_ROOT, Run
@@ -9,6 +10,7 @@ from log_samples import MODEL_ROOT, Run
 from ledger.errors import LedgerError, ParseError, SignatureInvalid, StatementRefused
 from ledger.log import Log
 from ledger.merkle import leaf_hash
+from ledger.receipt import check_receipt
 from ledger.statement import Sampling, open_statement, sign_statement
 
 
@@ -131,6 +133,7 @@ def test_more_output_than_the_statement_itself_allows(log: Log, run: Run) -> Non
         ("content_prompt_commitment", {"prompt_salt": b"s" * 32}),
         ("content_prompt_commitment", {"stop": ()}),
         ("content_prompt_tokens", {"prompt_ids": (1, 2)}),
+        ("content_logit_biases", {"logit_bias": ((1, 2),)}),
         ("content_output_commitment", {"output_ids": (3, 2, 3)}),
         ("content_output_commitment", {"output_bytes": b"Something else."}),
         ("content_output_commitment", {"output_salt": b"s" * 32}),
@@ -141,6 +144,25 @@ def test_content_that_is_not_what_was_committed_to(log: Log, run: Run, code: str
     statement = run.sign(run.generation(run.content(2)))
     assert_refused(log, code, StatementRefused, statement, run.content(2, **changes))
     assert log.submit(statement, run.content(2)).new
+
+
+def test_biases_are_held_against_statement_and_commitment(log: Log, run: Run) -> None:
+    content = run.content(2, logit_bias=((5, 1), (9, -2)))
+    sampling = replace(run.generation(content).sampling, logit_biases=2)
+    statement = run.sign(run.generation(content, sampling=sampling))
+    for code, bias in (
+        ("content_logit_biases", ()),
+        ("content_logit_biases", ((5, 1),)),
+        ("content_prompt_commitment", ((5, 1), (9, 2))),
+        ("content_prompt_commitment", ((5, 1), (8, -2))),
+    ):
+        assert_refused(log, code, StatementRefused, statement, run.content(2, logit_bias=bias))
+    entry = log.submit(statement, content)
+    assert log.content(entry.index) == content
+    checked = check_receipt(log.receipt(entry.index, opening=True), log.key)
+    assert checked.opened is not None and checked.opened.prompt is not None
+    assert checked.opened.prompt.bias == content.logit_bias
+    assert log.fsck().ok
 
 
 def test_content_beside_another_statement(log: Log, run: Run) -> None:

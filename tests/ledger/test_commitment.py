@@ -62,9 +62,23 @@ def test_unknown_tag_is_an_error() -> None:
         commit("answer", SALT, b"")  # type: ignore[arg-type]
 
 
-@given(IDS, st.lists(st.text(max_size=10), max_size=4))
-def test_prompt_content_is_inverse(ids: list[int], stop: list[str]) -> None:
-    assert parse_prompt_content(prompt_content(ids, stop)) == PromptContent(tuple(ids), tuple(stop))
+BIASES = st.dictionaries(st.integers(0, 2**31 - 1), st.integers(-100_000_000, 100_000_000), max_size=300)
+
+
+@given(IDS, st.lists(st.text(max_size=10), max_size=4), BIASES)
+def test_prompt_content_is_inverse(ids: list[int], stop: list[str], biases: dict[int, int]) -> None:
+    bias = tuple(sorted(biases.items()))
+    content = prompt_content(ids, stop, bias)
+    assert parse_prompt_content(content) == PromptContent(tuple(ids), tuple(stop), bias)
+    fields = {"ids": ids, "stop": stop, "bias": biases} if biases else {"ids": ids, "stop": stop}
+    assert content == cbor2.dumps(fields, canonical=True)
+
+
+def test_biases_are_bound() -> None:
+    commitment = commit("prompt", SALT, prompt_content([1], [], ((5, 1), (7, 2))))
+    for bias in ((), ((5, 1),), ((5, 2), (7, 2)), ((6, 1), (7, 2))):
+        with pytest.raises(ProofInvalid):
+            check_commitment("prompt", SALT, prompt_content([1], [], bias), commitment)
 
 
 @given(IDS, st.binary(max_size=100))
@@ -94,6 +108,17 @@ def test_random_content_raises_errors_of_ours_only(content: bytes) -> None:
         ({"ids": [None], "stop": []}, "opening_prompt_ids"),
         ({"ids": [1], "stop": [b"."]}, "opening_prompt_stop"),
         ({"ids": [1], "stop": ["."] * 17}, "opening_prompt_stop"),
+        ({"ids": [1], "stop": [], "bias": {}}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": []}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": None}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": {-1: 1}}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": {"1": 1}}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": {1: 1, "1": 1}}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": {2**31: 1}}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": {1: 100_000_001}}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": {1: None}}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "bias": dict.fromkeys(range(301), 1)}, "opening_prompt_bias"),
+        ({"ids": [1], "stop": [], "biases": {1: 1}}, "opening_prompt_fields"),
         ({"ids": [1.0], "stop": []}, "cbor_type"),
         ({"ids": [True], "stop": []}, "cbor_type"),
     ],

@@ -37,6 +37,13 @@ SECRET = "Zanzibar-Quagga-7719"
         ("stop", ("",)),
         ("stop", ("a" * 65,)),
         ("stop", ("a",) * 17),
+        ("logit_bias", [(1, 1)]),
+        ("logit_bias", ((1, 1), (1, 2))),
+        ("logit_bias", ((2, 1), (1, 2))),
+        ("logit_bias", ((1, 100_000_001),)),
+        ("logit_bias", ((1, 0.5),)),
+        ("logit_bias", ((1, True),)),
+        ("logit_bias", tuple((id, 1) for id in range(301))),
         ("visibility", "secret"),
         ("visibility", None),
     ],
@@ -48,7 +55,11 @@ def test_fields_out_of_bounds(field: str, value: object) -> None:
 
 
 def test_content_survives_storage() -> None:
-    for changes in ({}, {"prompt_text": "", "prompt_ids": (), "output_ids": (), "output_bytes": b"\xff\0", "stop": ()}):
+    for changes in (
+        {},
+        {"logit_bias": ((0, -100_000_000), (300, 5))},
+        {"prompt_text": "", "prompt_ids": (), "output_ids": (), "output_bytes": b"\xff\0", "stop": ()},
+    ):
         content = Run().content(1, **changes)
         assert decode_content(encode_content(content), "public") == content
 
@@ -62,7 +73,18 @@ def test_text_that_postgresql_cannot_hold_as_text(log: Log, run: Run) -> None:
 
 def test_a_damaged_body_is_a_parse_error() -> None:
     body = encode_content(Run().content(1))
-    for damaged in (b"", body[:-1], body + b"\0", b"\x80", b"\xf6", b"\x87" + b"\xf6" * 7):
+    eighth = b"\x88" + body[1:]
+    for damaged in (
+        *(b"", body[:-1], body + b"\0", b"\x80", b"\xf6", b"\x87" + b"\xf6" * 7),
+        *(
+            eighth,
+            eighth + b"\xa0",
+            eighth + b"\xf6",
+            eighth + b"\x80",
+            eighth + b"\xa1\x20\x01",
+            eighth + b"\xa1\x01\xf6",
+        ),
+    ):
         with pytest.raises(ParseError) as caught:
             decode_content(damaged, "public")
         assert caught.value.code == "content_body"

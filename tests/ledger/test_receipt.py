@@ -16,6 +16,8 @@ from ledger_samples import (
     OUTPUT_CONTENT,
     OUTPUT_SALT,
     PROMPT_CONTENT,
+    PROMPT_SALT,
+    STEERED_CONTENT,
     TIME,
     WITNESS_KEY,
     entries,
@@ -25,6 +27,7 @@ from ledger_samples import (
     opening,
     operator_statement,
     receipt_of,
+    steered_statement,
 )
 
 from ledger.commitment import commit, output_content
@@ -401,3 +404,17 @@ def test_committed_content_must_have_the_stated_form(content: bytes, code: str) 
     items = [*ENTRIES, sign_statement(committed, OPERATOR_KEY)]
     shown = Opening(prompt=None, output=SaltedContent(OUTPUT_SALT, content))
     assert rejected(receipt_of(items, 5, shown=shown)) == code
+
+
+@pytest.mark.parametrize("stated", [0, 1, 2, 3])
+def test_as_many_biases_as_the_statement_says(stated: int) -> None:
+    steered = steered_statement()
+    committed = replace(steered, sampling=replace(steered.sampling, logit_biases=stated))
+    items = [*ENTRIES, sign_statement(committed, OPERATOR_KEY)]
+    receipt = receipt_of(items, 5, shown=Opening(SaltedContent(PROMPT_SALT, STEERED_CONTENT), None))
+    if stated != 2:
+        assert rejected(receipt) == "opening_prompt_biases"
+        return
+    opened = check_receipt(receipt, LOG).opened
+    assert opened is not None and opened.prompt is not None
+    assert opened.prompt.bias == ((13, -100_000_000), (700, 1_500_000))

@@ -20,6 +20,7 @@ from ledger_samples import (
     operator_statement,
     payloads,
     replay_statement,
+    steered_statement,
 )
 
 from ledger import cbor
@@ -57,7 +58,7 @@ def refused(data: bytes) -> str:
 # What goes in comes out
 
 
-@pytest.mark.parametrize("payload", payloads(), ids=lambda payload: payload.type)
+@pytest.mark.parametrize("payload", [*payloads(), steered_statement()], ids=lambda payload: payload.type)
 def test_statement_and_bytes_are_inverse(payload: Payload) -> None:
     data = sign_statement(payload, OPERATOR_KEY)
     statement = open_statement(data)
@@ -68,7 +69,7 @@ def test_statement_and_bytes_are_inverse(payload: Payload) -> None:
     statement.verify(OPERATOR_KEY.public)
 
 
-@pytest.mark.parametrize("payload", payloads(), ids=lambda payload: payload.type)
+@pytest.mark.parametrize("payload", [*payloads(), steered_statement()], ids=lambda payload: payload.type)
 def test_an_independent_codec_reads_the_statement(payload: Payload) -> None:
     outer = cbor2.loads(sign_statement(payload, OPERATOR_KEY))
     assert outer.tag == 18
@@ -94,6 +95,11 @@ def test_any_generation_statement_is_inverse_and_small(data: st.DataObject) -> N
         top_p_micro=st.integers(1, 1_000_000),
         seed=st.integers(0, 2**63 - 1),
         max_tokens=st.integers(1, 2**20),
+        min_p_micro=st.integers(0, 1_000_000),
+        repetition_micro=st.integers(10_000, 10_000_000),
+        frequency_micro=st.integers(-2_000_000, 2_000_000),
+        presence_micro=st.integers(-2_000_000, 2_000_000),
+        logit_biases=st.integers(0, 300),
     )
     payload = data.draw(
         st.builds(
@@ -128,13 +134,15 @@ def test_the_largest_generation_statement_is_under_a_thousand_bytes() -> None:
         output_commitment=MODEL_ROOT,
         prompt_tokens=2**32 - 1,
         output_tokens=2**32 - 1,
-        sampling=Sampling(100_000_000, 2**20, 1_000_000, 2**63 - 1, 2**20),
+        sampling=Sampling(
+            100_000_000, 2**20, 1_000_000, 2**63 - 1, 2**20, 1_000_000, 10_000_000, -2_000_000, -2_000_000, 300
+        ),
         finish="cancelled",
         echo_permille=1000,
         fingerprint_root=MODEL_ROOT,
         assurance="replayable",
     )
-    assert len(sign_statement(largest, OPERATOR_KEY)) == 654 < GENERATION_BYTES_MAX
+    assert len(sign_statement(largest, OPERATOR_KEY)) == 750 < GENERATION_BYTES_MAX
 
 
 # Bounds of fields
@@ -228,6 +236,17 @@ def test_every_field_has_a_bad_value_in_the_table_above() -> None:
         ("seed", 2**63),
         ("max_tokens", 0),
         ("max_tokens", 2**20 + 1),
+        ("min_p_micro", -1),
+        ("min_p_micro", 1_000_001),
+        ("repetition_micro", 9_999),
+        ("repetition_micro", 10_000_001),
+        ("frequency_micro", -2_000_001),
+        ("frequency_micro", 2_000_001),
+        ("presence_micro", -2_000_001),
+        ("presence_micro", 2_000_001),
+        ("presence_micro", None),
+        ("logit_biases", -1),
+        ("logit_biases", 301),
     ],
 )
 def test_sampling_out_of_bounds_is_refused(name: str, value: Any) -> None:
@@ -238,6 +257,28 @@ def test_sampling_out_of_bounds_is_refused(name: str, value: Any) -> None:
     if isinstance(value, int):
         sampling = {**payload.sampling.to_map(), name: value}
         assert refused(signed_bytes(cbor.encode({**payload.to_map(), "sampling": sampling}))) == caught.value.code
+
+
+OFF = {"min_p_micro": 0, "repetition_micro": 1_000_000, "frequency_micro": 0, "presence_micro": 0, "logit_biases": 0}
+
+
+def test_parameters_that_are_off_are_left_out() -> None:
+    """One form for each value: what is off may not be written, and what is written is not off."""
+    sampling = generation_statement().sampling
+    values = sampling.to_map()
+    assert not values.keys() & OFF.keys()
+    assert Sampling(**values, **OFF) == sampling
+    for name, off in OFF.items():
+        data = {**generation_statement().to_map(), "sampling": {**values, name: off}}
+        assert refused(signed_bytes(cbor.encode(data))) == f"statement_sampling_{name}"
+        assert name in replace(sampling, **{name: off + 1}).to_map()
+
+
+@pytest.mark.parametrize("name", ["temperature_micro", "top_k", "top_p_micro", "seed", "max_tokens"])
+def test_the_other_parameters_are_always_there(name: str) -> None:
+    values = {key: item for key, item in generation_statement().sampling.to_map().items() if key != name}
+    data = {**generation_statement().to_map(), "sampling": values}
+    assert refused(signed_bytes(cbor.encode(data))) == f"statement_sampling_{name}"
 
 
 @pytest.mark.parametrize("payload", payloads(), ids=lambda payload: payload.type)

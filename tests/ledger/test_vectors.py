@@ -30,7 +30,7 @@ def test_statements_verify_without_our_code() -> None:
     frozen = json.loads(read("statements.json"))
     public = bytes.fromhex(frozen["public"])
     assert sha256(public).hexdigest() == frozen["operator"]
-    for item in frozen["statements"]:
+    for item in [*frozen["statements"], json.loads(read("steered.json"))["statement"]]:
         entry = bytes.fromhex(item["entry"])
         assert sha256(b"\x00" + entry).hexdigest() == item["leaf_hash"]
         protected, _, payload, signature = cbor2.loads(entry).value
@@ -40,9 +40,18 @@ def test_statements_verify_without_our_code() -> None:
 
 
 def test_commitments_hold_without_our_code() -> None:
-    for tag, item in json.loads(read("commitments.json")).items():
+    steered = json.loads(read("steered.json"))["prompt"]
+    for tag, item in [*json.loads(read("commitments.json")).items(), ("prompt", steered)]:
         hashed = f"rail/commitment/v1\0{tag}\0".encode() + bytes.fromhex(item["salt"]) + bytes.fromhex(item["content"])
         assert sha256(hashed).hexdigest() == item["commitment"]
+
+
+def test_parameters_and_biases_read_without_our_code() -> None:
+    frozen = json.loads(read("steered.json"))
+    sampling = cbor2.loads(bytes.fromhex(frozen["statement"]["payload"]))["sampling"]
+    assert sampling == frozen["statement"]["fields"]["sampling"]
+    assert (sampling["min_p_micro"], sampling["frequency_micro"], sampling["logit_biases"]) == (50_000, -250_000, 2)
+    assert cbor2.loads(bytes.fromhex(frozen["prompt"]["content"]))["bias"] == {13: -100_000_000, 700: 1_500_000}
 
 
 def test_frozen_receipt_verifies() -> None:

@@ -50,6 +50,7 @@ def encode_content(content: Content) -> dict[str, object]:
         "output_salt": b64encode(content.output_salt).decode("ascii"),
         "stop": list(content.stop),
         "visibility": content.visibility,
+        "logit_bias": {str(id): bias for id, bias in content.logit_bias},
     }
 
 

@@ -57,6 +57,51 @@ def test_chat(openai_client: openai.OpenAI, services: Services) -> None:
     assert answer.choices[0].message.content == logged_output(services, rail_of(answer).record_id)
 
 
+STEERED = {
+    "seed": 3,
+    "temperature": 2.5,
+    "top_p": 0.98,
+    "max_tokens": 60,
+    "presence_penalty": -0.4,
+    "frequency_penalty": 1.25,
+    "logit_bias": {"70": 3, "71": -100, "12": 0.5},
+    "extra_body": {"min_p": 0.01, "repetition_penalty": 1.15, "top_k": 200},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_penalties_and_biases_are_logged_and_replay(
+    openai_client: openai.OpenAI, services: Services, stream: bool
+) -> None:
+    answer = openai_client.completions.create(model="tiny", prompt=PROMPT, stream=stream, **STEERED)  # type: ignore[call-overload]
+    record = rail_of(list(answer)[-1] if stream else answer).record_id
+    entry = services.log.entry(record)
+    payload, content = open_statement(entry.statement).payload, services.log.content(record)
+    assert isinstance(payload, GenerationStatement) and content is not None
+    sampling = payload.sampling
+    assert (sampling.min_p_micro, sampling.repetition_micro) == (10_000, 1_150_000)
+    assert (sampling.frequency_micro, sampling.presence_micro) == (1_250_000, -400_000)
+    assert sampling.logit_biases == 3
+    assert content.logit_bias == ((12, 500_000), (70, 3_000_000), (71, -100_000_000))
+    assert 71 not in content.output_ids
+    assert len(entry.statement) < 1000
+    assert services.replay.replay(entry).verdict == "match"
+    plain = openai_client.completions.create(model="tiny", prompt=PROMPT, seed=3, temperature=2.5, max_tokens=60)
+    assert plain.choices[0].text != content.output_text
+
+
+def test_chat_takes_them_too(openai_client: openai.OpenAI, services: Services) -> None:
+    answer = openai_client.chat.completions.create(model="tiny", messages=MESSAGES, **STEERED)  # type: ignore[call-overload]
+    assert services.replay.replay(services.log.entry(rail_of(answer).record_id)).verdict == "match"
+
+
+def test_a_bias_on_a_token_that_does_not_exist_is_a_bad_request(openai_client: openai.OpenAI) -> None:
+    for stream in (False, True):
+        with pytest.raises(openai.BadRequestError) as caught:
+            openai_client.completions.create(model="tiny", prompt=PROMPT, logit_bias={"50256": -100}, stream=stream)
+        assert (caught.value.code, caught.value.param) == ("id_out_of_range", "logit_bias")
+
+
 def test_streamed_completion_joins_to_the_logged_text(openai_client: openai.OpenAI, services: Services) -> None:
     chunks = list(openai_client.completions.create(model="tiny", prompt=PROMPT, stream=True, **WILD))
     assert len({(chunk.id, chunk.created, chunk.model, chunk.system_fingerprint) for chunk in chunks}) == 1

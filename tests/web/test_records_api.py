@@ -14,15 +14,27 @@ from ledger.keys import SigningKey, VerifyKey
 from ledger.proof import parse_tlog_proof
 from ledger.receipt import Receipt, check_receipt
 from ledger.statement import Sampling, open_statement
-from tests.web.outsider import Outsider, content_with
+from tests.web.outsider import Outsider, content_with, encode_content
 from tests.web.shapes import assert_error, body_of
 from web.generation import LoggedRun
+from web.opened import opened_transcript
+from web.parameters import stated
 from web.present import receipt_url
 from web.schemas import Record, RecordPage, ReplayBody
 from web.services import Services
 
 GREEDY_ONE = Sampling(temperature_micro=0, top_k=0, top_p_micro=1_000_000, seed=0, max_tokens=1)
 PARAMS = SamplingParams(seed=9, temperature_micro=900_000, max_tokens=30)
+STEERED = replace(
+    PARAMS,
+    temperature_micro=4_000_000,
+    max_tokens=80,
+    min_p_micro=1_000,
+    repetition_micro=1_200_000,
+    frequency_micro=-150_000,
+    presence_micro=250_000,
+    logit_bias=((5, 2_000_000), (70, -100_000_000)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +182,73 @@ def test_run_that_never_happened_does_not_replay(client: FlaskClient, services: 
     impossible = body_of(outsider.post(statement), Record, 201)
     outcome = body_of(client.post(f"/api/records/{impossible.record_id}/replay"), ReplayBody)
     assert (outcome.verdict, outcome.reason) == ("not_reproducible", "no_content")
+
+
+def test_steered_run_is_shown_as_such_and_replays(client: FlaskClient, services: Services) -> None:
+    run = services.generation.run("the steered one", STEERED)
+    record = body_of(client.get(f"/api/records/{run.entry.index}"), Record)
+    sampling = record.statement["sampling"]
+    assert (sampling["frequency_micro"], sampling["logit_biases"]) == (-150_000, 2)
+    outcome = body_of(client.post(f"/api/records/{run.entry.index}/replay"), ReplayBody)
+    assert (outcome.verdict, outcome.tokens) == ("match", len(run.transcript.output_ids))
+    page = client.get(f"/records/{run.entry.index}").get_data(as_text=True)
+    assert "min-p 0.001, repetition penalty 1.2, frequency penalty -0.15, presence penalty 0.25" in page
+    assert "2 tokens were made more or less likely by hand" in page
+    receipt = Receipt.from_json(client.get(receipt_url(run.entry.index)).data)
+    checked = check_receipt(receipt, VerifyKey.parse(services.log.vkey))
+    assert opened_transcript(checked) == run.transcript
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"min_p_micro": 300_000},
+        {"repetition_micro": 1_000_000},
+        {"frequency_micro": 2_000_000},
+        {"presence_micro": -2_000_000},
+        {"logit_bias": ((5, 2_000_000), (70, 100_000_000))},
+        {"logit_bias": ()},
+    ],
+    ids=str,
+)
+def test_a_lie_about_a_parameter_does_not_replay(client: FlaskClient, services: Services, lie: dict[str, Any]) -> None:
+    """An outsider logs a true run of ours with one parameter changed: taken, since it is signed, but found out."""
+    run = services.generation.run("the steered one", STEERED)
+    content = services.log.content(run.entry.index)
+    assert content is not None
+    claimed = replace(STEERED, **lie)
+    false = replace(content, logit_bias=claimed.logit_bias)
+    outsider = Outsider(client)
+    statement = outsider.generation(
+        false, services.engine.model.root, sampling=stated(claimed), finish=run.transcript.finish_reason
+    )
+    record = body_of(outsider.post(statement, false), Record, 201)
+    outcome = body_of(client.post(f"/api/records/{record.record_id}/replay"), ReplayBody)
+    assert (outcome.verdict, outcome.reason) == ("mismatch", "token")
+
+
+def test_biases_that_the_statement_does_not_bear_out_are_refused(client: FlaskClient, services: Services) -> None:
+    outsider = Outsider(client)
+    content = replace(content_with(services), logit_bias=((5, 1),))
+    statement = outsider.generation(content, services.engine.model.root)
+    assert_error(outsider.post(statement, content), 422, "content_logit_biases")
+    body = {"statement": b64encode(statement).decode(), "content": encode_content(content)}
+    for bias in ({"05": 1}, {"-5": 1}, {"x": 1}, {"5": 100_000_001}, {"2147483648": 1}):
+        body["content"] = {**encode_content(content), "logit_bias": bias}
+        assert_error(client.post("/api/records", json=body), 422, "content_logit_bias")
+    body["content"] = {**encode_content(content), "logit_bias": {"5": 0.5}}
+    assert_error(client.post("/api/records", json=body), 400, "invalid_value", "content.logit_bias.5")
+
+
+def test_a_bias_that_the_model_cannot_have_had_is_not_reproducible(client: FlaskClient, services: Services) -> None:
+    outsider = Outsider(client)
+    content = replace(content_with(services), logit_bias=((1_000_000, 1),))
+    statement = outsider.generation(
+        content, services.engine.model.root, sampling=replace(GREEDY_ONE, max_tokens=1024, logit_biases=1)
+    )
+    record = body_of(outsider.post(statement, content), Record, 201)
+    outcome = body_of(client.post(f"/api/records/{record.record_id}/replay"), ReplayBody)
+    assert (outcome.verdict, outcome.reason) == ("not_reproducible", "id_out_of_range")
 
 
 def test_attested_run_is_not_replayed(client: FlaskClient, services: Services) -> None:

@@ -38,7 +38,15 @@ def _digest(engine: Engine) -> str:
     context = engine.model.config.context_tokens
     prompt = engine.encode_prompt(PROMPT)[: context // 2]
     params = SamplingParams(
-        temperature_micro=800_000, top_p_micro=950_000, seed=7, max_tokens=min(TOKENS, context // 2)
+        temperature_micro=800_000,
+        top_k=200,
+        top_p_micro=950_000,
+        min_p_micro=1_000,
+        repetition_micro=1_100_000,
+        frequency_micro=100_000,
+        presence_micro=100_000,
+        seed=7,
+        max_tokens=min(TOKENS, context // 2),
     )
     stream = engine.generate(prompt, params)
     while True:

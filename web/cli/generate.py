@@ -26,6 +26,11 @@ SEED_MAX = (1 << 63) - 1
 @option("--temperature", default="0.8", show_default=True, help="0 is greedy; at most 6 decimals.")
 @option("--top-k", type=int, default=0, show_default=True, help="Keep the K likeliest tokens; 0 keeps all.")
 @option("--top-p", default="0.95", show_default=True, help="Keep the likeliest tokens up to this share.")
+@option("--min-p", default="0", show_default=True, help="Leave out tokens below this share of the likeliest.")
+@option("--repetition-penalty", default="1", show_default=True, help="For tokens of prompt or output; 1 is off.")
+@option("--frequency-penalty", default="0", show_default=True, help="For each time a token is in the output.")
+@option("--presence-penalty", default="0", show_default=True, help="For tokens that are in the output.")
+@option("--logit-bias", multiple=True, metavar="ID=VALUE", help="Add -100 to 100 to a token; up to 300 times.")
 @option("--stop", multiple=True, help="Stop before this text; may be given 4 times.")
 @option(
     "--visibility",
@@ -42,6 +47,11 @@ def generate(
     temperature: str,
     top_k: int,
     top_p: str,
+    min_p: str,
+    repetition_penalty: str,
+    frequency_penalty: str,
+    presence_penalty: str,
+    logit_bias: tuple[str, ...],
     stop: tuple[str, ...],
     visibility: str | None,
     model: str | None,
@@ -59,9 +69,10 @@ def generate(
     Examples:
       rail generate "Once upon a time" --seed 7 --max-tokens 100
       rail generate "Once upon a time" --temperature 0 --json | jq -r .receipt
+      rail generate "Once upon a time" --min-p 0.05 --repetition-penalty 1.1 --logit-bias 13=-100
       cat prompt.txt | rail generate - --visibility private
     """
-    from inference.sampling import SamplingParams, micro
+    from inference.sampling import SamplingParams, micro, parse_logit_bias
     from web.cli.runs import save_receipt, stream_run
     from web.services import build_services
 
@@ -69,9 +80,14 @@ def generate(
         temperature_micro=micro(temperature, "temperature"),
         top_k=top_k,
         top_p_micro=micro(top_p, "top_p"),
+        min_p_micro=micro(min_p, "min_p"),
+        repetition_micro=micro(repetition_penalty, "repetition_penalty"),
+        frequency_micro=micro(frequency_penalty, "frequency_penalty"),
+        presence_micro=micro(presence_penalty, "presence_penalty"),
         seed=secrets.randbelow(SEED_MAX + 1) if seed is None else seed,
         max_tokens=max_tokens,
         stop=stop,
+        logit_bias=parse_logit_bias(_pair(bias) for bias in logit_bias),
     )
     settings = settings_from(home=home, model=model, threads=threads, kernels=kernels, visibility=visibility)
     if prompt == "-":
@@ -92,6 +108,12 @@ def generate(
     finally:
         services.close()
     return Exit.OK
+
+
+def _pair(bias: str) -> tuple[str, str]:
+    """ID=VALUE apart; without the sign, VALUE is no decimal number either."""
+    id, _, value = bias.partition("=")
+    return id, value
 
 
 def _without_receipt(run: "LoggedRun", error: Exception) -> CommandError:

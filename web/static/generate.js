@@ -8,6 +8,7 @@ import { handOver } from "./memory.js";
 import { leafHash } from "./merkle.js";
 
 const SEED_MAX = 2n ** 63n - 1n;
+const NUMBERS = ["max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty"];
 const form = document.getElementById("generate");
 const [start, stop, progress, result, output, record] =
   ["start", "stop", "progress", "result", "output", "record"].map((id) => document.getElementById(id));
@@ -17,7 +18,7 @@ let running = null;
 /** JSON written by hand where a number must stay exactly what was typed: a seed may exceed 2^53. */
 function body(prompt) {
   const visibility = form.elements.visibility.value;
-  const numbers = ["max_tokens", "temperature", "top_k", "top_p"].map((id) => `"${id}":${decimal(value(id))}`);
+  const numbers = NUMBERS.map((id) => `"${id}":${decimal(value(id))}`);
   const seed = value("seed") === "" ? [] : [`"seed":${BigInt(value("seed"))}`];
   const texts = JSON.stringify({ model: form.dataset.model, prompt, stream: true, rail_visibility: visibility });
   return `${texts.slice(0, -1)},${[...numbers, ...seed].join(",")}}`;
@@ -90,6 +91,8 @@ function checkSeed() {
 }
 
 document.getElementById("seed").addEventListener("input", checkSeed);
+// A browser cannot point at a wrong value inside closed details.
+form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 stop.addEventListener("click", () => running?.abort());
 form.addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import { concat, fromHex, hex, sha256, utf8 } from "../../../web/static/bytes.js";
@@ -31,6 +32,13 @@ test("every other encoding of a value is refused", () => {
   for (const [text, why] of Object.entries(cases)) {
     assert.throws(() => decode(fromHex(text)), { code: "cbor_invalid" }, why);
   }
+});
+
+test("parameters of a generation, negative ones and biases by token id are read", () => {
+  const steered = JSON.parse(readFileSync(new URL("../../vectors/ledger/steered.json", import.meta.url), "utf8"));
+  const sampling = openStatement(fromHex(steered.statement.entry)).payload.get("sampling");
+  assert.deepEqual(Object.fromEntries(sampling), steered.statement.fields.sampling);
+  assert.deepEqual(decode(fromHex(steered.prompt.content)).get("bias"), new Map([[13, -100000000], [700, 1500000]]));
 });
 
 // A second, naive encoder, so that signing here shares nothing with the code under test.
