@@ -20,7 +20,7 @@ from inference.run import Run
 PROMPT_TOKENS = 256  # of a prompt in one step, when nothing else is running
 PROMPT_TOKENS_SHARED = 64  # when other runs wait for their next token
 DELTAS_AHEAD = 32  # pieces of text that a run makes before somebody takes them
-POLL_SECONDS = timedelta(milliseconds=100).total_seconds()  # how often a waiting caller asks whether its run is cancelled
+POLL_SECONDS = timedelta(milliseconds=100).total_seconds()  # how often a caller that waits looks for a cancel
 
 
 class Batch:

@@ -9,7 +9,7 @@ Bytes = NDArray[np.uint8]
 
 
 def blocked(weights: NDArray[np.int8], depth: int) -> Bytes:
-    """(rows, columns) of -127..127 as bytes (blocks, depth / 4, 16, 4) with 128 added; what is padded weighs nothing."""
+    """(rows, columns) of -127..127 as bytes (blocks, depth / 4, 16, 4) with 128 added; padding weighs nothing."""
     rows, columns = weights.shape
     padded = np.full((-(-rows // ROWS) * ROWS, depth), 128, dtype=np.uint8)
     padded[:rows, :columns] = weights.astype(np.int16) + 128

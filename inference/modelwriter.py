@@ -115,4 +115,3 @@ class ModelWriter:
             self._file.close()
         with suppress(FileNotFoundError):
             os.unlink(self._temporary)
-

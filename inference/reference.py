@@ -42,7 +42,7 @@ class ReferenceEngine:
         self.config = config
         self.tensors = {name: np.asarray(t) for name, t in tensors.items()}
         self.exponents = exponents
-        self.weights = {name: self._matrix(name, rows, columns) for name, (rows, columns) in matrix_shapes(config).items()}
+        self.weights = {name: self._matrix(name, *shape) for name, shape in matrix_shapes(config).items()}
         caches = range(config.n_layers * config.n_kv_heads)
         self.keys: list[list[tuple[Ints, Scale]]] = [[] for _ in caches]  # a position: int8 values and their scale
         self.values: list[list[tuple[Ints, Scale]]] = [[] for _ in caches]

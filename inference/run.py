@@ -58,4 +58,3 @@ class Run:
     def _add(self, delta: str) -> None:
         if delta:
             self.deltas.append(delta)
-

@@ -58,7 +58,7 @@ class Config:
 
 
 def blocked_shape(rows: int, columns: int, bits: int) -> tuple[int, ...]:
-    """Shape of a stored matrix of bytes: (blocks, steps, 16 rows, 4 columns), or 64 bytes for eight columns of 4 bits."""
+    """Shape of a stored matrix of bytes: (blocks, steps, 16 rows, 4 columns), or 64 bytes for 8 columns of 4 bits."""
     blocks, depth = -(-rows // BLOCK_ROWS), -(-columns // DEPTH_MULTIPLE) * DEPTH_MULTIPLE
     return (blocks, depth // 4, BLOCK_ROWS, 4) if bits == 8 else (blocks, depth // 8, 64)
 
@@ -85,9 +85,7 @@ def kernels_index(name: str | None = None) -> int:
     return _all_kernels().index(name)
 
 
-def _pointer(
-    tensors: Mapping[str, np.ndarray], name: str, dtype: type, shape: tuple[int, ...], ctype: str
-) -> object:
+def _pointer(tensors: Mapping[str, np.ndarray], name: str, dtype: type, shape: tuple[int, ...], ctype: str) -> object:
     """Pointer to a tensor, whose type and shape are checked."""
     array = tensors[name]
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
@@ -166,7 +164,6 @@ class Model:
         logits = np.empty((wanted, self.config.vocab_size), dtype=np.int32)
         lib.rail_step(self._handle, native_pieces, len(pieces), ffi.cast("int32_t *", logits.ctypes.data))
         return logits
-
 
     def capture(self, ids: Sequence[int]) -> np.ndarray:
         """Inputs of every matrix for a sequence of at most `CAPTURE_TOKENS` tokens, int8 (n_layers + 1, 4, n, width):
@@ -252,7 +249,8 @@ def choose_codes(weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """For each 64 weights, int16 (n, 64), the number of the codebook, of int16 (256, 16), that is nearest to them."""
     codes = np.empty(len(weights), dtype=np.uint8)
     _conversion_arrays(weights, levels)
-    lib.rail_choose_codes(_data(weights, "int16_t *"), len(weights), _data(levels, "int16_t *"), _data(codes, "uint8_t *"))
+    books, out = _data(levels, "int16_t *"), _data(codes, "uint8_t *")
+    lib.rail_choose_codes(_data(weights, "int16_t *"), len(weights), books, out)
     return codes
 
 

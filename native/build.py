@@ -17,7 +17,7 @@ FLAGS = ["-std=gnu11", "-O3", "-fvisibility=hidden", "-pthread", "-Wall", "-Wext
 
 def declarations() -> str:
     """The parts of the headers between their CDEF marks."""
-    texts = [(HERE / name).read_text() for name in ("native.h", "kernels.h")]
+    texts = [HERE.joinpath(name).read_text() for name in ("native.h", "kernels.h")]
     return "".join(text.split("CDEF BEGIN", 1)[1].split("*/", 1)[1].split("/* CDEF END", 1)[0] for text in texts)
 
 

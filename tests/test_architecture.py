@@ -91,7 +91,7 @@ def test_no_floating_point_in_c():
     for path in sorted((REPOSITORY / "native").glob("*.[ch]")):
         if path.name == "_native.c":
             continue
-        code = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.S)
+        code = re.sub(r'/\*.*?\*/|//[^\n]*|"[^"\n]*"', "", path.read_text(), flags=re.S)
         assert not C_FLOAT.search(code), f"{path.name}: {C_FLOAT.search(code)}"
 
 

@@ -23,7 +23,7 @@ MASKS = [
     (r"leaf hash   [0-9a-f]{64}", "LEAF"),
     (r"2-[0-9a-f]{16}", "RECEIPT"),
     (r"byte        number \d+ of \d+", "BYTE"),
-    (r"\b(portable|avx2|avx512vnni)\b", "KERNELS"),
+    (r"\b(portable|avx2|avx512|avx512vnni|amx|neon)\b", "KERNELS"),
     (r"\b\d+ threads?\b|--threads \d+", "THREADS"),
 ]
 

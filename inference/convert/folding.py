@@ -1,13 +1,14 @@
 """The float matrices as the engine multiplies them: gains of norms folded in, every basis rotated where asked.
 
-    residual stream  x' = R x: tok_embed R^T, wq R^T ..., R wo, R w2, head R^T; RMSNorm without gain does not notice
-    values           each head v' = S v: S wv, wo S^T
-    input of w2      h' = H h at run time (Config.ffn_rotation): w2 H / 2^k
+residual stream  x' = R x: tok_embed R^T, wq R^T ..., R wo, R w2, head R^T; RMSNorm without gain does not notice
+values           each head v' = S v: S wv, wo S^T
+input of w2      h' = H h at run time (Config.ffn_rotation): w2 H / 2^k
 """
 
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.convert.float_model import FloatModel
 from inference.convert.rotation import Floats, hadamard, rotate, rotate_columns
@@ -24,7 +25,7 @@ class Folded:
     def chunks(self, name: str) -> Iterator[Floats]:
         """The matrix `name`, float64, some rows at a time, a multiple of 16 but for the last."""
         layer, _, part = name.rpartition(".")
-        weights = self.model.tensor("tok_embed" if name == "head" and self.tied else name)
+        weights: NDArray[np.floating] = self.model.tensor("tok_embed" if name == "head" and self.tied else name)
         if part in ("wo", "w2"):
             yield from self._towards_residual(weights, part)
             return
@@ -75,4 +76,3 @@ def _rows(x: np.ndarray) -> Iterator[np.ndarray]:
     step = max(16, CHUNK_VALUES // x.shape[1] // 16 * 16)
     for start in range(0, x.shape[0], step):
         yield x[start : start + step]
-

@@ -58,7 +58,7 @@ def nearest(weights: NDArray[np.int16], codes: NDArray[np.uint8]) -> NDArray[np.
 
 
 def empty_padding(indexes: NDArray[np.uint8], codes: NDArray[np.uint8], rows: int, columns: int) -> None:
-    """Set what stands for no weight to 0, in place: rows and columns past the real ones, codes of nothing but padding."""
+    """Set what stands for no weight to 0, in place: rows and columns past the real ones, codes of padding alone."""
     by_row = indexes.reshape(len(indexes), -1, 16, 4)
     if rows % 16:
         by_row[-1, :, rows % 16 :] = 0

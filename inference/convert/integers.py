@@ -19,7 +19,8 @@ from native import blocked_shape
 Advance = Callable[[int], None]
 
 
-KEPT_VALUES = 1 << 26  # a matrix of so many is kept in float64, 512 MiB, while it is converted; a larger one is made twice
+KEPT_VALUES = 1 << 26
+"""A matrix of so many is kept in float64, 512 MiB, while it is converted; a larger one is made twice."""
 
 
 class _Chunks:

@@ -64,7 +64,7 @@ def _butterflies(columns: Floats, block: int) -> None:
 def signs(width: int) -> Floats:
     """+1 and -1 that look random, the same for ever."""
     data = np.frombuffer(hashlib.shake_256(b"rail/rotation/1").digest(-(-width // 8)), np.uint8)
-    return 1.0 - 2.0 * np.unpackbits(data)[:width]
+    return np.where(np.unpackbits(data)[:width], -1.0, 1.0)
 
 
 @cache

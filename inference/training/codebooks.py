@@ -32,7 +32,7 @@ def blocks(draw: np.random.Generator) -> NDArray[np.int16]:
         (0.15, lambda shape: draw.standard_t(5, shape)),
         (0.15, lambda shape: draw.standard_normal(shape) * np.exp(0.5 * draw.standard_normal((1, shape[1])))),
     ):
-        matrix = values((16 * round(BLOCKS * share / 256), 1024))
+        matrix = np.asarray(values((16 * round(BLOCKS * share / 256), 1024)))
         matrix *= ROW_RMS / np.sqrt((matrix**2).mean(axis=1, keepdims=True))
         rows.append(matrix.reshape(-1, 16, 256, 4).transpose(0, 2, 1, 3).reshape(-1, 64))
     return np.clip(np.rint(np.concatenate(rows) * UNIT), -8191, 8191).astype(np.int16)

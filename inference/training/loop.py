@@ -1,7 +1,7 @@
-"""The training loop: a wall-clock budget, a schedule tied to it, checkpoints, a log.
+"""The training loop: a budget of processor time, a schedule tied to it, checkpoints, a log.
 
-The learning rate follows the clock, so it reaches zero when the minutes are spent,
-whatever the machine's speed. A run that was cut off goes on from its checkpoint with
+The learning rate follows the processor's clock, so it reaches zero when the minutes are spent,
+whatever the machine's speed and whatever else it does meanwhile. A run that was cut off goes on from its checkpoint with
 the minutes it had used. The order of the data depends on the seed alone; the weights
 differ between machines, because the number of steps does.
 """
@@ -36,7 +36,7 @@ class CheckpointMismatch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    minutes: float
+    minutes: float  # of processor time, a thread
     seed: int = 1
     threads: int = 1
     batch_tokens: int = 4096
@@ -45,7 +45,7 @@ class RunConfig:
     decay_share: float = 0.6
     eval_minutes: float = 5.0
     eval_stories: int = 60
-    max_steps: int | None = None  # None: the clock alone ends the run.
+    max_steps: int | None = None  # None: the budget alone ends the run.
 
 
 def rate_at(progress: float, run: RunConfig) -> float:
@@ -143,12 +143,16 @@ class Training:
         self.tokens += int((targets != IGNORED).sum())
         return loss.item()
 
+    def clock(self) -> float:
+        """Seconds of processor time a thread: other work on the machine neither spends nor shortens the budget."""
+        return time.process_time() / self.run.threads
+
     def finished(self) -> bool:
         return self.minutes >= self.run.minutes or self.step == self.run.max_steps
 
     def fit(self) -> None:
         """Train until the budget is spent; evaluating and saving count towards it."""
-        started = time.monotonic() - 60 * self.minutes
+        started = self.clock() - 60 * self.minutes
         next_eval = self.minutes + self.run.eval_minutes
         recent: list[float] = []
         batches = self.batches()
@@ -156,7 +160,7 @@ class Training:
         while not self.finished():
             rate = rate_at(self.minutes / self.run.minutes, self.run)
             recent.append(self.train_step(next(batches), rate))
-            self.minutes = (time.monotonic() - started) / 60
+            self.minutes = (self.clock() - started) / 60
             if self.step % LOG_STEPS == 0:
                 self.log({"lr": rate, "train_loss": round(sum(recent) / len(recent), 4)})
                 recent.clear()
@@ -164,7 +168,7 @@ class Training:
                 next_eval = self.minutes + self.run.eval_minutes
                 self.log({"lr": rate, "heldout_loss": round(self.quick_heldout(), 4)})
                 self.save()
-                self.minutes = (time.monotonic() - started) / 60
+                self.minutes = (self.clock() - started) / 60
         self.save()
 
     def log(self, entry: dict[str, float]) -> None:
@@ -191,7 +195,7 @@ class Training:
             "tokens_per_epoch": sum(len(row) - 1 for row in self.rows),
             "steps": self.step,
             "tokens_seen": self.tokens,
-            "wall_minutes": round(self.minutes, 2),
+            "processor_minutes": round(self.minutes, 2),
             "heldout_stories": held_out(self.model, self.heldout_rows, self.tokenizer).figures(),
             "heldout_books": held_out(self.model, self.book_rows, self.tokenizer).figures(),
             "versions": {

@@ -18,7 +18,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m inference.training.train", description="Train the default model.")
     parser.add_argument("--corpora", type=Path, required=True, help="folder of the corpus files")
     parser.add_argument("--out", type=Path, required=True, help="folder for all results; an unfinished run continues")
-    parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget, all runs together")
+    parser.add_argument("--minutes", type=float, required=True, help="processor minutes a thread, all runs together")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="of the first weights and the order of the stories")
     return parser.parse_args(argv)

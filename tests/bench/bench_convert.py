@@ -84,7 +84,8 @@ def main() -> None:
         source, out = Path(place) / "seven", Path(place) / "seven.rail"
         source.mkdir()
         weights = write_model(source, options.layers)
-        command = [sys.executable, "-m", "web.cli", "convert", str(source), str(out), "--bits", options.bits, "--nearest"]
+        command = [sys.executable, "-m", "web.cli", "convert", str(source), str(out)]
+        command += ["--bits", options.bits, "--nearest"]
         started = time.monotonic()
         subprocess.run(command, check=True, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - started

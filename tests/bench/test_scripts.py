@@ -14,7 +14,7 @@ MODELS = ("models/stories260K.bin", "models/stories260K_tok512.model")
     ("script", "data", "options"),
     [
         ("bench_append.py", (), ("--count", "8", "--postgresql", "")),
-        ("bench_sampler.py", (), ("--vocab", "600", "--rounds", "2")),
+        ("bench_sampler.py", (), ("--vocab", "6000", "--rounds", "2")),
         ("bench_verify.py", (), ("--records", "150")),
         ("bench_quality.py", MODELS, ("--stories", "1")),
     ],

@@ -1,6 +1,6 @@
 """Conformance vectors: small whole models that use every part of rail-int/2, and what they must give.
 
-`python -m tests.inference.conformance` writes tests/vectors/inference/conformance/ anew, with the reference engine only.
+`python -m tests.inference.conformance` writes tests/vectors/inference/conformance/ anew, with the reference alone.
 Somebody else's engine reads the `.rail` files and compares: after each id of prompt and output, the SHA-256 over all
 logits as little-endian int32, and the ids that are drawn.
 """

@@ -99,9 +99,8 @@ def test_runs_are_frozen(model, vectors, kernels, threads):
 
 def reference_run(model: ModelFile, prompt: str, params: SamplingParams) -> dict:
     """A generation by the reference engine, one token at a time."""
-    config = model.config
-    engine = ReferenceEngine(config, model.tensors, model.exponents)
-    ids = Tokenizer(model.tokenizer).encode(prompt)
+    engine = ReferenceEngine(model.config, model.tensors, model.exponents)
+    ids = Tokenizer(model.vocabulary).encode(prompt)
     rows, output = list(engine.forward(ids)), []
     draw = Draw(**{f.name: getattr(params, f.name) for f in fields(Draw) if f.name != "logit_bias"},
                 logit_bias=dict(params.logit_bias))  # fmt: skip
@@ -111,7 +110,7 @@ def reference_run(model: ModelFile, prompt: str, params: SamplingParams) -> dict
         token = pick(weights, params.seed, len(ids) + len(output))
         output.append(token)
         rows.extend(engine.forward([token]))
-        if token in (config.eos_id, config.bos_id):
+        if token in model.vocabulary.stop_ids:
             finish = "stop"
             break
     return {"output_ids": output, "finish_reason": finish, "logits_sha256": digest(np.stack(rows))}

@@ -91,7 +91,8 @@ def test_tensors_may_come_in_parts_and_in_any_order(tiny_path: Path, tmp_path: P
 
 
 def test_writer_that_is_left_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), ModelWriter(tmp_path / "m.rail", CONFIG, sentencepiece_vocabulary(), None, PROVENANCE):
+    writer = ModelWriter(tmp_path / "m.rail", CONFIG, sentencepiece_vocabulary(), None, PROVENANCE)
+    with pytest.raises(KeyError), writer:
         raise KeyError
     assert os.listdir(tmp_path) == []
 

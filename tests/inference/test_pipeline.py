@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from float_models import float_model, write_gguf, write_llama2c, write_llama2c_tokenizer
-from test_engine import finish
 from small_vocabulary import small_vocabulary
+from test_engine import finish
 
 from inference.convert.options import ConvertOptions
 from inference.convert.pipeline import CONVERTER, convert
@@ -44,7 +44,8 @@ def test_separate_processes_in_other_folders_write_the_same_bytes(sources: Path,
 
 def test_provenance_names_sources_by_digest(sources: Path) -> None:
     steps: list[tuple[str, int, int]] = []
-    root = convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", progress=lambda *step: steps.append(step))
+    paths = (sources / "small.bin", sources / "m.rail", sources / "tok.bin")
+    root = convert(*paths, progress=lambda *step: steps.append(step))
     model = ModelFile.open(sources / "m.rail", expected_root=root)
     assert model.provenance == {
         "converter": CONVERTER,
@@ -77,9 +78,8 @@ def test_gguf_and_llama2c_give_the_same_integers(sources: Path) -> None:
 
 @pytest.mark.parametrize("options", [ConvertOptions(layer_bits=4), ConvertOptions(4, 4, rotate=False)], ids=str)
 def test_four_bits_are_reproducible_and_run(options: ConvertOptions, sources: Path) -> None:
-    roots = [
-        convert(sources / "small.bin", sources / out, sources / "tok.bin", options=options) for out in ("a.rail", "b.rail")
-    ]
+    small, vocabulary = sources / "small.bin", sources / "tok.bin"
+    roots = [convert(small, sources / out, vocabulary, options=options) for out in ("a.rail", "b.rail")]
     assert roots[0] == roots[1]
     assert sorted(path.name for path in sources.iterdir() if "rail" in path.name) == ["a.rail", "b.rail"]
     model = ModelFile.open(sources / "a.rail")

@@ -59,7 +59,8 @@ def test_codes_and_levels_are_those_of_a_plain_search() -> None:
     groups = np.clip(draw.normal(0, 22 * 64, (40, 64)), -8191, 8191).astype(np.int16)
     groups[0], groups[1], groups[2] = 0, 8191, -8191
     levels = four_bits.levels()
-    distances = np.abs(groups[:, None, :, None].astype(np.int64) - levels[None, :, None, :])  # group, book, weight, level
+    # (group, book, weight, level)
+    distances = np.abs(groups[:, None, :, None].astype(np.int64) - levels[None, :, None, :])
     costs = (np.minimum(distances.min(axis=3), 4095) ** 2).sum(axis=2)
     codes = native.choose_codes(groups, levels)
     assert np.array_equal(codes, costs.argmin(axis=1))
@@ -89,7 +90,7 @@ def test_second_order_makes_the_error_of_the_product_smaller() -> None:
 
 
 def test_rounding_does_not_depend_on_the_order_of_sums() -> None:
-    """All sums are exact, so rows give the same in any company: another library, thread count or blocking cannot matter."""
+    """All sums are exact, so rows give the same in any company: no library, thread count or blocking can matter."""
     draw = np.random.default_rng(9)
     inputs = draw.integers(-127, 128, (500, 40)).astype(np.float64)
     gram = damped((inputs.T @ inputs).astype(np.int32))

@@ -50,7 +50,8 @@ def test_another_model_is_registered_when_it_is_loaded(tmp_path: Path, tiny_mode
     build_services(settings).close()
     model = tiny_model()
     other = tmp_path / "other.rail"
-    write_model(other, replace(model, config=replace(model.config, name="other")), sentencepiece_vocabulary(), None, PROVENANCE)
+    renamed = replace(model, config=replace(model.config, name="other"))
+    write_model(other, renamed, sentencepiece_vocabulary(), None, PROVENANCE)
     services = build_services(replace(settings, model=other))
     assert [model.name for _, model in services.log.models()] == ["tiny", "other"]
     services.close()
