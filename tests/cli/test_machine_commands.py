@@ -1,6 +1,11 @@
 """`rail doctor` and `rail bench`: what they say about this machine, and that a fault has an exit code."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pytest import MonkeyPatch
 
 import native
 from tests.cli.conftest import Machine, Rail, Story
@@ -29,12 +34,34 @@ def test_doctor_changes_nothing(here: Rail, tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_all_kernel_sets_and_thread_counts_give_the_same_bits(rail: Rail, tmp_path: Path) -> None:
+def test_all_ways_to_run_a_model_give_the_same_bits(rail: Rail, tmp_path: Path) -> None:
     done = rail("doctor", "--bits", "--home", tmp_path / "none", "--json")
     assert done.code == 0, done.out
+    ways = done.json["bits"]["ways"]
+    assert {way["kernels"] for way in ways} == set(native.backends())
+    assert {way["threads"] for way in ways} == {1, 2, 3, 7}
+    assert all(way["same"] for way in ways)
     (bits,) = [check for check in done.json["checks"] if check["name"] == "bits"]
-    for kernels in native.backends():
-        assert f"{kernels}/2" in bits["detail"]
+    assert bits["detail"].startswith(f"{len(ways)} ways, runs of up to 256 tokens: all ")
+
+
+def test_one_wrong_bit_is_a_fault_that_names_its_way(here: Rail, tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    forward = native.Session.forward
+
+    def wrong(self: native.Session, ids: Sequence[int], all_logits: bool = False) -> NDArray[np.int32]:
+        logits = forward(self, ids, all_logits)
+        if (self.model.kernels, self.model.threads, len(ids)) == (native.backends()[-1], 3, 64):
+            logits[5, 9] ^= 1
+        return logits
+
+    monkeypatch.setattr(native.Session, "forward", wrong)
+    done = here("doctor", "--bits", "--home", tmp_path / "none")
+    assert done.code == 1
+    assert f"read in chunks of 1 with {native.backends()[-1]} kernels and 3 threads: other bits" in done.out
+    (line,) = [line for line in done.out.splitlines() if "chunks of 64" in line]
+    assert line.endswith(" 1 2 3✗ 7")
+    (line,) = [line for line in done.out.splitlines() if "chunks of 512" in line]
+    assert "✗" not in line
 
 
 def test_the_benchmark_names_machine_version_and_command(rail: Rail, machine: Machine) -> None:

@@ -44,10 +44,10 @@ class TinyModel:
     exponents: dict[str, int]
 
 
-def tiny_model() -> TinyModel:
+def tiny_model(config: ModelConfig = CONFIG) -> TinyModel:
     tensors: dict[str, NDArray[np.generic]] = {}
     exponents: dict[str, int] = {}
-    for spec in tensor_specs(CONFIG):
+    for spec in tensor_specs(config):
         noise = np.frombuffer(hashlib.shake_256(spec.name.encode()).digest(prod(spec.shape)), np.uint8)
         if spec.matrix is not None:
             rows, columns = spec.matrix
@@ -58,7 +58,7 @@ def tiny_model() -> TinyModel:
             tensors[spec.name] = noise.reshape(spec.shape).astype(np.uint16) + 32_768
         else:
             tensors[spec.name] = np.array([(1 << 64) // (7 * 10**pair) for pair in range(spec.shape[0])], np.uint64)
-    return TinyModel(CONFIG, tensors, exponents)
+    return TinyModel(config, tensors, exponents)
 
 
 def write_model(

@@ -12,6 +12,7 @@ from web.cli.options import engine_options, home_option, json_option, option, se
 from web.cli.output import Exit, emit_json, printable, progress, say, verdict_line
 
 if TYPE_CHECKING:
+    from web.cli.bits import Comparison
     from web.settings import Settings
 
 
@@ -25,7 +26,7 @@ class Check:
 
 
 @click.command()
-@option("--bits", is_flag=True, help="Run the model with every kernel set and thread count: the bits must agree.")
+@option("--bits", is_flag=True, help="Run the model in every way the engine has: the bits must agree.")
 @engine_options
 @home_option
 @json_option
@@ -42,18 +43,21 @@ def doctor(
     settings = settings_from(home=home, model=model, threads=threads, kernels=kernels)
     checks = [*_machine(), *_model(settings), *_home(settings)]
     exit_code = Exit.UNCHECKED if any(check.state == "fault" for check in checks) else Exit.OK
-    if bits:
-        found = _bits(settings)
-        checks.append(found)
-        if found.state == "fault":
+    comparison = _compare(settings) if bits else None
+    if comparison:
+        checks.append(_bits(comparison))
+        if comparison.difference:
             exit_code = Exit.NO_MATCH
     faults = sum(check.state == "fault" for check in checks)
     if as_json:
-        emit_json({"verdict": "ok" if exit_code is Exit.OK else "fault", "checks": [asdict(check) for check in checks]})
+        answer = {"verdict": "ok" if exit_code is Exit.OK else "fault", "checks": [asdict(check) for check in checks]}
+        emit_json(answer | ({"bits": asdict(comparison)} if comparison else {}))
         return exit_code
     for check in checks:
         mark = {"ok": "✓", "note": "·", "fault": "✗"}[check.state]
         say(f"{mark} {check.name:<10} {printable(check.detail)}", fg="red" if check.state == "fault" else None)
+    for line in _table(comparison) if comparison else ():
+        say(line)
     verdict_line("fit" if not faults else "not fit", f"{faults} faults" if faults else "nothing to repair", exit_code)
     return exit_code
 
@@ -117,15 +121,32 @@ def _log(settings: "Settings") -> Check:
         return Check("log", "fault", f"[{error.code}] {error}")
 
 
-def _bits(settings: "Settings") -> Check:
+def _compare(settings: "Settings") -> "Comparison":
     from web.cli.bits import compare_bits
 
-    with progress("runs") as advance:
-        runs = compare_bits(settings.model, advance)
-    first = runs[0]
-    for run in runs[1:]:
-        if run.digest != first.digest:
-            return Check(
-                "bits", "fault", f"{run.name} gives other bits than {first.name}: this machine cannot be trusted"
-            )
-    return Check("bits", "ok", f"{', '.join(run.name for run in runs)}: all {first.digest[:16]}…")
+    with progress("ways to run the model") as advance:
+        return compare_bits(settings.model, advance)
+
+
+def _bits(comparison: "Comparison") -> Check:
+    if comparison.difference:
+        return Check("bits", "fault", f"{comparison.difference}: other bits; this machine cannot be trusted")
+    digest = comparison.digests["drawn"]
+    return Check(
+        "bits", "ok", f"{len(comparison.ways)} ways, runs of up to {comparison.tokens} tokens: all {digest[:16]}…"
+    )
+
+
+def _table(comparison: "Comparison") -> list[str]:
+    """A line for each way, a column for each kernel set; in it the thread counts, or where the bits differ a cross."""
+    ways = comparison.ways
+    names, sets = dict.fromkeys(way.name for way in ways), dict.fromkeys(way.kernels for way in ways)
+
+    def cell(name: str, kernels: str) -> str:
+        tried = [way for way in ways if (way.name, way.kernels) == (name, kernels)]
+        return " ".join(f"{way.threads}{'' if way.same else '✗'}" for way in tried)
+
+    rows = [("same bits with so many threads:", *sets)]
+    rows += [(name, *(cell(name, kernels) for kernels in sets)) for name in names]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    return ["  " + "".join(map(str.ljust, row, widths)).rstrip() for row in rows]
