@@ -1,7 +1,7 @@
 """Runs a fuzz target under atheris, which steers by coverage: `python tests/fuzz/atheris_driver.py TARGET EXECUTIONS`.
 
-Needs `pip install atheris`. For kernels with AddressSanitizer build with RAIL_CFLAGS="-fsanitize=address" first and
-preload gcc's libasan.so.
+Needs `pip install atheris`. Its coverage and AddressSanitizer do not go together: for kernels built with
+RAIL_CFLAGS="-fsanitize=address,undefined" run the plain loops (`test_*_target.py`), gcc's libasan.so preloaded.
 """
 
 import sys
