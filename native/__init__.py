@@ -167,7 +167,8 @@ class Model:
 
     def capture(self, ids: Sequence[int]) -> np.ndarray:
         """Inputs of every matrix for a sequence of at most `CAPTURE_TOKENS` tokens, int8 (n_layers + 1, 4, n, width):
-        of wq wk wv, wo, w1 w3, w2; in the last layer only place 0 is filled, for head. Rows end in zeros.
+        of wq wk wv, wo, w1 w3, w2; in the last layer only place 0 is filled, for head. Past an
+        input's own width a row holds anything.
         """
         config = self.config
         width = max(config.dim, config.n_heads * config.head_dim, config.ffn_dim)

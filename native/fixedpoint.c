@@ -1,4 +1,5 @@
 #include "fixedpoint.h"
+#include "tables.h"
 
 struct scale scale_ratio(uint64_t numerator, uint64_t denominator)
 {

@@ -88,7 +88,7 @@ struct rail_model {
  * head_dim x positions, both in blocks of 16 rows. */
 struct rail_session {
     rail_model *model;
-    int context, position;
+    int position;
     int capacity;               /* context to a multiple of 64 */
     uint8_t *keys, *values;
     int16_t *key_mantissa, *key_exponent, *value_mantissa, *value_exponent;   /* (layer, KV head, capacity) */

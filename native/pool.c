@@ -116,8 +116,6 @@ void pool_run(struct pool *pool, void (*job)(void *, int), void *argument, int a
     pthread_mutex_unlock(&pool->run_lock);
 }
 
-int pool_threads(const struct pool *pool) { return pool->threads; }
-
 int pool_active(const struct pool *pool) { return pool->active; }
 
 void pool_free(struct pool *pool)

@@ -8,7 +8,6 @@ struct pool;
 /* NULL when memory or threads are short. `threads` counts the caller, 1..64. */
 struct pool *pool_new(int threads);
 void pool_free(struct pool *pool);
-int pool_threads(const struct pool *pool);
 
 /* Runs job(argument, thread) on every thread, the caller being thread 0, or on the caller `alone`; returns when all
  * are done. One run at a time: concurrent callers queue on a mutex. */

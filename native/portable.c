@@ -1,6 +1,6 @@
 /* The meaning of every kernel in plain loops. Where a variant differs from this file in one bit, the variant is wrong. */
 
-#include "fixedpoint.h"
+#include "kernels.h"
 #include "q15.h"
 
 #include <string.h>

@@ -12,7 +12,6 @@ rail_session *rail_session_new(rail_model *model, int32_t context_tokens)
     if (!s)
         return NULL;
     s->model = model;
-    s->context = context_tokens;
     s->capacity = round_up(context_tokens, 64);
     size_t rows = (size_t)model->d.n_layers * model->d.n_kv_heads * (size_t)s->capacity;
     s->keys = calloc(rows, (size_t)model->key_depth);

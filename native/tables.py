@@ -1,7 +1,7 @@
-"""Integer tables of rail-int/2 (inference/SPEC.md section 2), made by integer arithmetic only.
+"""The table of rail-int/2 (inference/SPEC.md section 2), made by integer arithmetic only.
 
-The tables are part of the numerics: a digest of each is frozen in the tests. `python native/tables.py` prints them
-as a C header for the kernels; the reference engine imports the same values.
+It is part of the numerics: its digest is frozen in the tests. `python native/tables.py` prints it as a C header for the
+kernels; the reference engine imports the same values.
 """
 
 from functools import cache
@@ -9,33 +9,12 @@ from functools import cache
 GUARD_BITS = 64
 """Extra fraction bits carried while a table value is computed; the error stays far below the last bit kept."""
 
-EXP2_STEPS = 256
-SIGMOID_STEPS = 2048
-SIGMOID_STEPS_PER_UNIT = 128
 SINE_STEPS = 4096
 
 
 def _round_shift(value: int, bits: int) -> int:
     """Drop `bits` fraction bits, half up."""
     return (value + (1 << (bits - 1))) >> bits
-
-
-def _ln2(bits: int) -> int:
-    """ln 2 with `bits` fraction bits: sum of 1 / (k 2^k)."""
-    return sum((1 << bits) // (k << k) for k in range(1, bits))
-
-
-def _exp_neg(numerator: int, denominator: int, bits: int) -> int:
-    """exp(-numerator/denominator) for a non-negative argument, `bits` fraction bits, by a series after halving."""
-    halvings = 24
-    x = (numerator << bits) // (denominator << halvings)
-    term = total = 1 << bits
-    for k in range(1, 40):
-        term = -(term * x >> bits) // k
-        total += term
-    for _ in range(halvings):
-        total = total * total >> bits
-    return total
 
 
 def _pi(bits: int) -> int:
@@ -51,25 +30,6 @@ def _pi(bits: int) -> int:
         return total
 
     return 4 * (4 * arctan_inverse(5) - arctan_inverse(239))
-
-
-@cache
-def exp2_q30() -> tuple[int, ...]:
-    """2^(-i/256) in Q30 for i = 0..256: from 2^30 down to 2^29."""
-    bits = 30 + GUARD_BITS
-    ln2 = _ln2(bits)
-    return tuple(_round_shift(_exp_neg(ln2 * i, EXP2_STEPS << bits, bits), GUARD_BITS) for i in range(EXP2_STEPS + 1))
-
-
-@cache
-def sigmoid_q30() -> tuple[int, ...]:
-    """1 / (1 + exp(-i/128)) in Q30 for i = 0..2048, that is on [0, 16]."""
-    bits = 30 + GUARD_BITS
-    one = 1 << bits
-    return tuple(
-        _round_shift((one << bits) // (one + _exp_neg(i, SIGMOID_STEPS_PER_UNIT, bits)), GUARD_BITS)
-        for i in range(SIGMOID_STEPS + 1)
-    )
 
 
 @cache
@@ -91,13 +51,12 @@ def sine_q30() -> tuple[int, ...]:
 
 
 def c_header() -> str:
-    """The tables as C constants, for native/tables.h."""
+    """The table as C constants, for native/tables.h."""
+    values = sine_q30()
     lines = ["/* Written by native/tables.py; not edited by hand. */", "#include <stdint.h>", ""]
-    for name, values in (("EXP2_Q30", exp2_q30()), ("SIGMOID_Q30", sigmoid_q30()), ("SINE_Q30", sine_q30())):
-        lines.append(f"static const int32_t {name}[{len(values)}] = {{")
-        lines += [", ".join(map(str, values[i : i + 8])) + "," for i in range(0, len(values), 8)]
-        lines += ["};", ""]
-    return "\n".join(lines)
+    lines.append(f"static const int32_t SINE_Q30[{len(values)}] = {{")
+    lines += [", ".join(map(str, values[i : i + 8])) + "," for i in range(0, len(values), 8)]
+    return "\n".join([*lines, "};", ""])
 
 
 if __name__ == "__main__":

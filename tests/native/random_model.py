@@ -1,10 +1,12 @@
 """Random models in the engine's own number formats, for tests of bits: no checkpoint, no floats."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from inference.matrices import blocked
+from inference.reference import ReferenceEngine
 from native import Config, blocked_shape
 
 SMALL = {
@@ -18,6 +20,9 @@ SMALL = {
     "context_tokens": 200,
 }
 """No dimension is a multiple of a vector width."""
+
+LONG = {**SMALL, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "context_tokens": 700}
+"""Room for a sequence past every block of tokens and positions that the step has."""
 
 WIDE = {
     "dim": 1024,
@@ -39,6 +44,17 @@ PLAIN: dict[str, Any] = {
     "layer_bits": 8,
     "head_bits": 8,
 }
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": SMALL,
+    "mistral": {**SMALL, "window_tokens": 37, "n_heads": 6, "ffn_rotation": 2},
+    "qwen2": {**SMALL, "qkv_bias": True, "n_kv_heads": 1, "layer_bits": 4, "head_bits": 8},
+    "qwen3": {**SMALL, "qk_norm": True, "n_kv_heads": 4, "ffn_rotation": 3, "layer_bits": 8, "head_bits": 4},
+    "packed": {**SMALL, "dim": 172, "head_dim": 34, "ffn_dim": 352, "ffn_rotation": 5, "layer_bits": 4, "head_bits": 4},
+    "long": {**LONG, "ffn_rotation": 3},
+    "long window": {**LONG, "window_tokens": 300, "qk_norm": True, "layer_bits": 4},
+}
+"""Every branch of the step: bias, head norms, window, rotation, both forms of weights, all ways to share keys."""
 
 
 def random_model(seed: int, **dimensions: Any) -> tuple[Config, dict[str, np.ndarray]]:
@@ -65,3 +81,12 @@ def random_model(seed: int, **dimensions: Any) -> tuple[Config, dict[str, np.nda
         tensors["norm_q"], tensors["norm_k"] = draw.integers(-(2**17), 2**17, (2, *shape), dtype=np.int32)
     tensors["rope_freq"] = draw.integers(0, 2**62, config.head_dim // 2, dtype=np.uint64)
     return config, tensors
+
+
+def reference(config: Config, tensors: dict[str, np.ndarray]) -> ReferenceEngine:
+    return ReferenceEngine(config, tensors, config.exponents)
+
+
+def resized(config: Config, **dimensions: Any) -> Config:
+    """The same model but for dimensions that no weight depends on."""
+    return replace(config, **dimensions)

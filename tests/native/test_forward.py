@@ -1,104 +1,98 @@
 """The whole step against the reference engine: same bits for every kernel set, thread count and chunking."""
 
-from types import SimpleNamespace
+from functools import cache
 
 import numpy as np
 import pytest
 
 import native
-from inference.reference import ReferenceEngine
-from tests.native.random_model import SMALL, WIDE, random_model
+from native import lib
+from tests.native.random_model import FAMILIES, SMALL, WIDE, random_model, reference, resized
+
+THREADS = [1, 2, 3, 7]
+CHUNKS = [1, 3, 64, 512]
 
 
-def reference(config: native.Config, tensors: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
-    fields = {name: getattr(config, name) for name in native.Config.__slots__}
-    return ReferenceEngine(SimpleNamespace(**fields), tensors, config.exponents).forward(ids)
-
-
-@pytest.fixture(scope="module")
-def small():
-    config, tensors = random_model(1, **SMALL)
-    ids = np.random.default_rng(2).integers(0, config.vocab_size, 150).tolist()
-    return config, tensors, ids, reference(config, tensors, ids)
-
-
-@pytest.mark.parametrize("kernels", native.backends())
-@pytest.mark.parametrize("threads", [1, 2, 3, 7])
-def test_prefill_in_any_chunks_equals_reference(small, kernels, threads):
-    config, tensors, ids, expected = small
-    model = native.Model(config, tensors, kernels, threads)
-    for chunk in (1, 3, 64, len(ids)):
-        session = model.session()
-        parts = [session.forward(ids[i : i + chunk], all_logits=True) for i in range(0, len(ids), chunk)]
-        assert np.array_equal(np.concatenate(parts), expected), chunk
-        assert session.position == len(ids)
+@cache
+def made(family: str) -> tuple[native.Config, dict[str, np.ndarray], list[int], np.ndarray]:
+    """A model, a sequence and its logits by the reference."""
+    config, tensors = random_model(len(family), **FAMILIES[family])
+    count = 640 if "long" in family else 120
+    ids = np.random.default_rng(2).integers(0, config.vocab_size, count).tolist()
+    return config, tensors, ids, reference(config, tensors).forward(ids)
 
 
 @pytest.mark.parametrize("kernels", native.backends())
-def test_last_logits_only(small, kernels):
-    config, tensors, ids, expected = small
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_chunks_and_threads_give_the_reference(family, kernels):
+    config, tensors, ids, expected = made(family)
+    for threads in THREADS:
+        model = native.Model(config, tensors, kernels, threads)
+        for chunk in CHUNKS:
+            session = model.session()
+            parts = [session.forward(ids[i : i + chunk], all_logits=True) for i in range(0, len(ids), chunk)]
+            assert np.array_equal(np.concatenate(parts), expected), (threads, chunk)
+            assert session.position == len(ids)
+
+
+@pytest.mark.parametrize("kernels", native.backends())
+def test_prefill_then_decode_with_the_last_logits_only(kernels):
+    config, tensors, ids, expected = made("long")
     session = native.Model(config, tensors, kernels, 2).session()
-    assert np.array_equal(session.forward(ids), expected[-1:])
+    assert np.array_equal(session.forward(ids[:600]), expected[599:600])
+    for i in range(600, 640):
+        assert np.array_equal(session.forward(ids[i : i + 1]), expected[i : i + 1])
+
+
+@pytest.fixture(scope="module", params=[8, 4])
+def wide(request):
+    config, tensors = random_model(3, **WIDE, layer_bits=request.param, head_bits=request.param)
+    ids = [5, 99, 0, 41, 41, 7, 3, 98, 12, 50, 64]
+    return config, tensors, ids, reference(config, tensors).forward(ids)
 
 
 @pytest.mark.parametrize("kernels", native.backends())
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_decode_on_the_pool_equals_reference(kernels, threads):
-    config, tensors = random_model(3, **WIDE)
-    ids = [5, 99, 0, 41, 41, 7]
-    model = native.Model(config, tensors, kernels, threads)
-    session = model.session()
-    decoded = np.concatenate([session.forward([token]) for token in ids])
-    assert np.array_equal(decoded, reference(config, tensors, ids))
-
-
-def test_truncated_session_forgets(small):
-    config, tensors, ids, expected = small
-    session = native.Model(config, tensors).session()
-    session.forward(ids[:100])
-    session.truncate(40)
-    assert np.array_equal(session.forward(ids[40:90], all_logits=True), expected[40:90])
-
-
-def test_sessions_of_one_model_do_not_disturb_each_other(small):
-    config, tensors, ids, expected = small
-    model = native.Model(config, tensors, threads=2)
-    first, second = model.session(), model.session(160)
-    for i in range(0, 60, 20):
-        assert np.array_equal(first.forward(ids[i : i + 20], all_logits=True), expected[i : i + 20])
-        assert np.array_equal(second.forward(ids[i : i + 20], all_logits=True), expected[i : i + 20])
+def test_small_chunks_on_the_pool_give_the_reference(wide, kernels):
+    config, tensors, ids, expected = wide
+    for threads in THREADS:
+        model = native.Model(config, tensors, kernels, threads)
+        for chunk in (1, 2, 3, 11):
+            session = model.session()
+            parts = [session.forward(ids[i : i + chunk], all_logits=True) for i in range(0, len(ids), chunk)]
+            assert np.array_equal(np.concatenate(parts), expected), (threads, chunk)
 
 
 @pytest.mark.parametrize("scale", [0, 1, 65535])
-def test_degenerate_scales_saturate_the_same_way(scale):
+@pytest.mark.parametrize("norms", [False, True])
+def test_degenerate_scales_saturate_the_same_way(scale, norms):
     """All-equal extreme weights drive the residual stream to saturation, all-zero ones to nothing."""
-    config, tensors = random_model(4, **SMALL)
+    config, tensors = random_model(4, **SMALL, qk_norm=norms, qkv_bias=norms, ffn_rotation=3)
     for name in config.shapes():
         config.exponents[name] = 16
-        tensors[name][:, : config.shapes()[name][1]] = 127 if scale else 0
+        tensors[name][:] = 255 if scale else 128
         tensors[f"{name}.scale"][:] = scale
     ids = [0, 1, 2, 71, 0]
-    expected = reference(config, tensors, ids)
+    expected = reference(config, tensors).forward(ids)
     for kernels in native.backends():
         session = native.Model(config, tensors, kernels, 2).session()
         assert np.array_equal(session.forward(ids, all_logits=True), expected)
 
 
-def test_bad_arguments_are_refused(small):
-    config, tensors, ids, _ = small
-    model = native.Model(config, tensors)
-    session = model.session(10)
-    for bad in ([], [-1], [config.vocab_size], ids[:11]):
-        with pytest.raises(native.KernelError):
-            session.forward(bad)
-    assert session.position == 0
-    for context in (-1, config.context_tokens + 1):
-        with pytest.raises(native.KernelError):
-            model.session(context)
-    with pytest.raises(native.KernelError):
-        session.truncate(1)
-    for threads in (0, 65):
-        with pytest.raises(native.KernelError):
-            native.Model(config, tensors, threads=threads)
-    with pytest.raises(native.KernelError, match="head"):
-        native.Model(config, {**tensors, "head": tensors["head"][:, :-1]})
+def test_more_positions_than_one_sum_of_weighted_values_may_have():
+    """Past 2^16 positions. Without rotation and with one layer a position's key and value depend on its id alone, so
+    the reference need not read them all; for the kernels a model with a short window fills the cache."""
+    sizes = {"dim": 8, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "head_dim": 6, "ffn_dim": 8, "vocab_size": 20}
+    config, tensors = random_model(5, **sizes, context_tokens=70_000)
+    tensors["rope_freq"][:] = 0
+    ids = np.random.default_rng(6).integers(0, 20, 66_003).tolist()
+    known, engine = reference(config, tensors), reference(config, tensors)
+    known.forward(range(20))
+    engine.keys, engine.values = [[known.keys[0][id] for id in ids[:-3]]], [[known.values[0][id] for id in ids[:-3]]]
+    engine.position = len(ids) - 3
+    expected = engine.forward(ids[-3:])
+    filled = native.Model(resized(config, window_tokens=1), tensors).session()
+    filled.forward(ids[:-3])
+    for kernels in native.backends():
+        session = native.Model(config, tensors, kernels, 2).session()
+        lib.rail_session_copy(session._handle, filled._handle, len(ids) - 3)
+        assert np.array_equal(session.forward(ids[-3:], all_logits=True), expected)
