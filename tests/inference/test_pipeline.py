@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from float_models import float_model, write_gguf, write_llama2c, write_llama2c_tokenizer
-from test_engine import finish
 from small_vocabulary import small_vocabulary
+from test_engine import finish
 
 from inference.convert.options import ConvertOptions
 from inference.convert.pipeline import CONVERTER, convert
