@@ -29,8 +29,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as corpus:
         for number, data in enumerate(seeds[name]):
             (Path(corpus) / str(number)).write_bytes(data)
-        arguments = [sys.argv[0], corpus, f"-runs={executions}", "-max_len=100000", "-rss_limit_mb=4096", "-timeout=600"]
-        atheris.Setup(arguments, targets[name])
+        limits = [f"-runs={executions}", "-max_len=100000", "-rss_limit_mb=4096", "-timeout=600"]
+        atheris.Setup([sys.argv[0], corpus, *limits], targets[name])
         atheris.Fuzz()
 
 
