@@ -37,6 +37,10 @@ static int usable(void)
 /* Tiles 0-3 are sums of 2 x 16 vectors and 2 blocks, 4 and 5 vectors, 6 and 7 weights. */
 enum { TILE_TOKENS = 16, TILE_DEPTH = 64, FEW_TOKENS = 4, PIECE_DEPTH = 1024 };
 
+/* Before tiles read what was just written at p: GCC's intrinsics do not say that they read memory, so it would leave
+ * out the writing. */
+static inline void settle(const void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
+
 /* Shape of the tiles for `first` and `second` vectors, at most 16 each. */
 AMX static void configure(int first, int second)
 {
@@ -51,6 +55,7 @@ AMX static void configure(int first, int second)
     }
     shape.rows[0] = shape.rows[1] = shape.rows[4] = (uint8_t)first;
     shape.rows[2] = shape.rows[3] = shape.rows[5] = (uint8_t)second;
+    settle(&shape);
     _tile_loadconfig(&shape);
 }
 
@@ -59,6 +64,7 @@ AMX static void begin(const int32_t *excess, int tokens, int32_t start[32][16])
 {
     for (int t = 0; t < tokens; t++)
         store512(start[t], _mm512_set1_epi32(-excess[t]));
+    settle(start);
 }
 
 /* Two blocks times 17 to 32 vectors, or with `one` block or `half` the vectors; depth a multiple of 64. */

@@ -6,7 +6,7 @@
 #include "kernels.h"
 
 #ifdef RAIL_EMULATE
-#include <simde/x86/avx512.h>
+#include "avx512_emulation.h"
 #define AVX512
 #define AVX512_VNNI
 #define AVX512_INLINE static inline

@@ -42,8 +42,13 @@ __attribute__((target("avx2"))) static void choose_avx2(const int16_t *weights, 
     choose(weights, count, levels, codes);
 }
 
-__attribute__((target("avx512f,avx512bw,prefer-vector-width=512"))) static void
-choose_avx512(const int16_t *weights, int64_t count, const int16_t *levels, uint8_t *codes)
+/* Compilers prefer narrower vectors unless they are told. */
+#ifdef __clang__
+#define WIDE __attribute__((target("avx512f,avx512bw"), min_vector_width(512)))
+#else
+#define WIDE __attribute__((target("avx512f,avx512bw,prefer-vector-width=512")))
+#endif
+WIDE static void choose_avx512(const int16_t *weights, int64_t count, const int16_t *levels, uint8_t *codes)
 {
     choose(weights, count, levels, codes);
 }

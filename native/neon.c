@@ -40,6 +40,13 @@ NEON_INLINE int8x16_t four(const int8_t *x)
     return vreinterpretq_s8_s32(vdupq_n_s32(v));
 }
 
+/* vdotq_s32, which older versions of clang do not declare for single functions. */
+NEON_INLINE int32x4_t add_dot(int32x4_t sum, int8x16_t a, int8x16_t b)
+{
+    __asm__("sdot %0.4s, %1.16b, %2.16b" : "+w"(sum) : "w"(a), "w"(b));
+    return sum;
+}
+
 /* One block times `tokens` tokens from t on. */
 NEON_INLINE void tile(const int tokens, const uint8_t *w, int depth, struct vectors x, int t, int32_t *out,
                       int64_t out_stride)
@@ -55,7 +62,7 @@ NEON_INLINE void tile(const int tokens, const uint8_t *w, int depth, struct vect
         for (int i = 0; i < tokens; i++) {
             int8x16_t a = four(vector + i * x.stride + k);
             for (int r = 0; r < 4; r++)
-                sum[i][r] = vdotq_s32(sum[i][r], rows[r], a);
+                sum[i][r] = add_dot(sum[i][r], rows[r], a);
         }
     }
     for (int i = 0; i < tokens; i++)

@@ -3,8 +3,8 @@
 #include "sampler_kernels.h"
 
 #if defined(__x86_64__)
-#ifdef RAIL_EMULATE_AVX512
-#include <simde/x86/avx512.h>
+#ifdef RAIL_EMULATE
+#include "avx512_emulation.h"
 #define AVX512
 #define AVX512_INLINE static inline
 #else

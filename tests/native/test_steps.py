@@ -1,5 +1,6 @@
 """Steps of several sequences, copied and shortened sequences, captures, and what a step refuses."""
 
+import os
 import subprocess
 import sys
 from functools import cache
@@ -210,7 +211,7 @@ assert model.session(64).forward([1, 2]).shape == (1, 8)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+@pytest.mark.skipif("RAIL_TEST_VARIANT" in os.environ, reason="sanitizers take more memory than any limit")
 def test_missing_memory_is_an_error_and_no_crash():
     done = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True)
     assert done.stdout.splitlines() == [

@@ -1,60 +1,101 @@
-"""The kernel tests again over other builds of the same sources: sanitizers, another compiler, no optimisation, and
-AVX-512 through an intrinsics emulator, so that this set is tested on machines that lack it."""
+"""Other builds of the same sources give the same bits: compilers, optimisation, processors, sanitizers."""
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import simde_py
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+from tests.native import builds
+from tests.native.random_model import FAMILIES
+from tests.native.recorded_run import record
 
-
-def library(compiler: str, name: str) -> str:
-    return subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
-
-
-def required(present: bool, what: str) -> None:
-    """Skip where a tool is missing, fail where CI promised it."""
-    if not present:
-        assert not os.environ.get("RAIL_REQUIRE_TOOLS"), f"{what} is missing (RAIL_REQUIRE_TOOLS is set)"
-        pytest.skip(f"{what} is not installed")
+TINY = {"dim": 20, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "head_dim": 6, "ffn_dim": 24, "vocab_size": 40}
+KERNEL_TESTS = [f"tests/native/test_{name}.py" for name in ("kernels", "softmax", "products")]
+STEP_TESTS = [f"tests/native/test_{name}.py" for name in ("forward", "steps", "sampler")]
 
 
-def build_and_test(folder: Path, flags: str, compiler: str = "gcc", **environment: str) -> None:
-    """Build a copy of native/ with `flags`, then run the kernel tests against it in a fresh process."""
-    shutil.copytree(
-        REPOSITORY / "native", folder / "native", ignore=shutil.ignore_patterns("*.so", "_native.c", "build")
-    )
-    for package in ("inference", "tests"):
-        (folder / package).symlink_to(REPOSITORY / package)
-    env = {**os.environ, "CC": compiler, "RAIL_CFLAGS": flags}
-    subprocess.run([sys.executable, "native/build.py"], cwd=folder, env=env, check=True, capture_output=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={folder}"]
-    command += ["--rootdir", str(folder), "-c", str(REPOSITORY / "pyproject.toml")]
-    command += [f"tests/native/test_{name}.py" for name in ("kernels", "forward", "sampler")]
-    command += ["tests/inference/test_default_model.py"]
-    env = {**os.environ, "RAIL_TEST_VARIANT": str(folder), **environment}
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Files of runs: one past every block of tokens and positions, and short ones of models with everything on."""
+    folder = tmp_path_factory.mktemp("runs")
+    record(640, 20, 3, **TINY, context_tokens=640).dump(folder / "long")
+    record(70, 66, 4, **{**FAMILIES["packed"], "n_layers": 1}).dump(folder / "packed")
+    record(90, 50, 5, **{**FAMILIES["qwen3"], "qkv_bias": True, "window_tokens": 37}).dump(folder / "qwen")
+    return [str(folder / name) for name in ("long", "packed", "qwen")]
 
 
-def test_address_and_undefined_behaviour_sanitizers(tmp_path):
-    runtime = library("gcc", "libasan.so")
-    required(os.path.isabs(runtime), "gcc's AddressSanitizer runtime")
+def same_everywhere(program: list[str], runs: list[str], sets: set[str], **environment: str) -> None:
+    """Every way of the harness, for at least these kernel sets."""
+    lines = builds.run([*program, *runs], **environment).splitlines()
+    assert all(line.endswith(": same") for line in lines)
+    found = {line.split(", ")[1] for line in lines}
+    assert sets <= found
+    assert len(lines) == len(runs) * len(found) * 4 * 5  # thread counts; chunks, and the drawn run
+
+
+@pytest.mark.parametrize("optimisation", ["-O0", "-O1", "-O2", "-O3"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_compilers(tmp_path: Path, runs: list[str], compiler: str, optimisation: str) -> None:
+    program = builds.compile_harness(tmp_path, [compiler], optimisation)
+    same_everywhere([str(program)], runs, {"portable"})
+
+
+@pytest.mark.parametrize(
+    "compiler",
+    [
+        ["aarch64-linux-gnu-gcc", "-O3"],
+        ["aarch64-linux-gnu-gcc", "-O1"],
+        ["clang", "--target=aarch64-linux-gnu", "-O2"],
+    ],
+    ids=["gcc-O3", "gcc-O1", "clang-O2"],
+)
+def test_another_architecture(tmp_path: Path, runs: list[str], compiler: list[str]) -> None:
+    """A processor with the dot product instruction has one more set than a processor without."""
+    builds.required("aarch64-linux-gnu-gcc")  # brings the C library, for clang too
+    builds.required("qemu-aarch64")
+    program = str(builds.compile_harness(tmp_path, compiler, "-static"))
+    same_everywhere(["qemu-aarch64", "-cpu", "max", program], runs, {"portable", "neon"})
+    same_everywhere(["qemu-aarch64", "-cpu", "cortex-a53", program], runs[-1:], {"portable"})
+
+
+def test_the_oldest_processor_of_the_architecture(tmp_path: Path, runs: list[str]) -> None:
+    """Nothing outside the named sets needs more than the first x86-64 had."""
+    builds.required("qemu-x86_64")
+    program = str(builds.compile_harness(tmp_path, ["gcc"], "-O3", "-static"))
+    lines = builds.run(["qemu-x86_64", "-cpu", "qemu64", program, runs[-1]]).splitlines()
+    assert len(lines) == 20
+    assert all(", portable, " in line and line.endswith(": same") for line in lines)
+
+
+def test_sets_that_this_processor_lacks(tmp_path: Path, runs: list[str]) -> None:
+    program = builds.compile_harness(tmp_path, ["gcc"], "-O2", *builds.EMULATE)
+    same_everywhere([str(program)], runs, {"portable", "avx512", "avx512vnni", "amx"})
+
+
+def test_kernels_that_this_processor_lacks(tmp_path: Path) -> None:
+    builds.check_extension(tmp_path, [*builds.EMULATE, "-O2"], KERNEL_TESTS, RAIL_TEST_EXPECT="amx")
+
+
+def test_harness_under_sanitizers(tmp_path: Path, runs: list[str]) -> None:
+    program = builds.compile_harness(tmp_path, ["gcc"], *builds.SANITIZE, "-O1", "-g")
+    same_everywhere([str(program)], runs, {"portable"}, UBSAN_OPTIONS="halt_on_error=1")
+
+
+def test_emulated_sets_under_sanitizers(tmp_path: Path, runs: list[str]) -> None:
+    """Masked lanes and tiles must not touch memory past an array; on the processor itself nobody would see it."""
+    program = builds.compile_harness(tmp_path, ["gcc"], "-fsanitize=address", "-O1", *builds.EMULATE)
+    same_everywhere([str(program)], runs[1:], {"portable", "avx512", "avx512vnni", "amx"})
+
+
+def test_threads_under_a_race_detector(tmp_path: Path, runs: list[str]) -> None:
+    program = builds.compile_harness(tmp_path, ["gcc"], "-fsanitize=thread", "-O2", "-g")
+    same_everywhere([str(program)], runs[1:2], {"portable"}, TSAN_OPTIONS="halt_on_error=1")
+
+
+@pytest.mark.parametrize("files", [KERNEL_TESTS, STEP_TESTS], ids=["kernels", "steps"])
+def test_extension_under_sanitizers(tmp_path: Path, files: list[str]) -> None:
+    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    assert os.path.isabs(runtime), "gcc has no AddressSanitizer"
     options = {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1"}
-    build_and_test(tmp_path, f"{SANITIZE} -O1", **options)
-
-
-def test_clang_without_optimisation(tmp_path):
-    required(shutil.which("clang") is not None, "clang")
-    build_and_test(tmp_path, "-O0", compiler="clang")
-
-
-def test_avx512_through_an_emulator(tmp_path):
-    flags = f"-O1 -mavx2 -DRAIL_EMULATE_AVX512 -DSIMDE_ENABLE_NATIVE_ALIASES -isystem {simde_py.get_include()}"
-    build_and_test(tmp_path, flags, RAIL_TEST_EXPECT="avx512vnni")
+    builds.check_extension(tmp_path, [*builds.SANITIZE, "-O1"], files, **options)
