@@ -1,6 +1,7 @@
 """The engine beside llama.cpp: same shapes, random weights, in turns, medians."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from web.bench import peer_worker
-from web.bench.random_gguf import write_gguf
-from web.bench.random_rail import write_rail
+from web.bench.files import own_file, peer_file
 from web.bench.row import Row
 from web.bench.shapes import CONTEXT, Shape
 from web.bench.worker import Worker, WorkerError
@@ -22,6 +22,7 @@ from web.bench.worker import Worker, WorkerError
 PEER_FORMATS = {8: "Q8_0", 4: "Q4_0"}
 INT_MM = (512, 2048, 5632)  # tokens, columns, rows
 LOAD_MS_MAX = 200
+SECONDS_MIN, TURNS_MAX = 10, 30  # small models take more turns than were asked for, since theirs are short
 MEMORY_SHARE_MAX = 1.05
 
 Tell = Callable[[str], None]
@@ -29,7 +30,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured. Numbers of tokens; `rounds` are turns of each side."""
+    """What is measured. Numbers of tokens; `rounds` are turns of each side, at least."""
 
     peer_python: str
     folder: Path
@@ -94,18 +95,20 @@ def _own_rows(
 def _measure(shape: Shape, threads: int, bits: int, plan: Plan, product: Worker | None, tell: Tell) -> Found:
     about = f"{shape.name}, {bits} bits, threads: {threads}"
     tell(f"writing random weights, {shape.name}, {bits} bits")
-    own_file, peer_file = files(shape, bits, plan.folder)
+    ours, theirs = own_file(plan.folder, shape, bits), peer_file(plan.folder, shape, PEER_FORMATS[bits])
     ids = np.random.default_rng(2).integers(0, shape.vocabulary, plan.prefill).tolist()
     works = {"prefill": [ids], "decode": [[id] for id in ids[: plan.decode]]}
     found = Found()
     with Worker([sys.executable, "-m", "web.bench.own_worker"]) as own, _peer(plan) as peer:
         tell(f"loading, {about}")
-        loaded = own.ask("load", path=str(own_file), threads=threads, context_tokens=CONTEXT)
-        theirs = peer.ask("load", path=str(peer_file), threads=threads, context_tokens=CONTEXT)
+        loaded = own.ask("load", path=str(ours), threads=threads, context_tokens=CONTEXT)
+        peer_loaded = peer.ask("load", path=str(theirs), threads=threads, context_tokens=CONTEXT)
         for side in (own, peer):
             side.ask("run", pieces=[ids[:64], ids[:1]])
-        for turn in range(plan.rounds):
-            tell(f"round {turn + 1} of {plan.rounds}, {about}")
+        started, turns = time.monotonic(), 0
+        while turns < plan.rounds or (turns < TURNS_MAX and time.monotonic() - started < SECONDS_MIN):
+            turns += 1
+            tell(f"turn {turns}, {about}")
             for work, pieces in works.items():
                 for side, times in ((own, found.own), (peer, found.peer)):
                     times.setdefault(work, []).append(side.ask("run", pieces=pieces)["seconds"])
@@ -117,22 +120,11 @@ def _measure(shape: Shape, threads: int, bits: int, plan: Plan, product: Worker 
         memory, peer_memory = own.ask("memory"), peer.ask("memory")
         tell(f"replay, {about}")
         found.facts = loaded | own.ask("replay", tokens=plan.replay)
-        found.facts |= {"load_seconds": loaded["seconds"], "peer_load_seconds": theirs["seconds"]}
+        found.facts |= {"load_seconds": loaded["seconds"], "peer_load_seconds": peer_loaded["seconds"]}
         found.facts |= {"memory_bytes": memory["bytes"], "cache_bytes": memory["cache_bytes"]}
-        found.facts |= {"peer_memory_bytes": peer_memory["bytes"], "peer_version": theirs["version"]}
+        found.facts |= {"peer_memory_bytes": peer_memory["bytes"], "peer_version": peer_loaded["version"]}
         found.facts["read_rate"] = own.ask("read", threads=threads)["rate"]
     return found
-
-
-def files(shape: Shape, bits: int, folder: Path) -> tuple[Path, Path]:
-    """Ours and theirs, written unless they are there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    own, peer = folder / f"{shape.name}-{bits}bit.rail", folder / f"{shape.name}-{PEER_FORMATS[bits]}.gguf"
-    if not own.exists():
-        write_rail(own, shape, bits)
-    if not peer.exists():
-        write_gguf(peer, shape, PEER_FORMATS[bits])
-    return own, peer
 
 
 def _peer(plan: Plan) -> Worker:
@@ -152,6 +144,6 @@ def _int_mm(stack: ExitStack, plan: Plan, threads: int) -> Worker | None:
 
 def versions(plan: Plan, shape: Shape) -> str:
     """The peer's version. Raises WorkerError if it is not there."""
-    _, peer_file = files(shape, 4, plan.folder)
+    file = peer_file(plan.folder, shape, PEER_FORMATS[4])
     with _peer(plan) as peer:
-        return str(peer.ask("load", path=str(peer_file), threads=1, context_tokens=64)["version"])
+        return str(peer.ask("load", path=str(file), threads=1, context_tokens=64)["version"])

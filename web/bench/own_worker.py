@@ -12,11 +12,11 @@ from inference.engine import Engine
 from inference.kernels import load_kernels
 from inference.layout import matrix_shapes
 from inference.modelfile import ModelFile
-from inference.sampling import BIAS_MICRO_MAX, SamplingParams
 from web.bench.peer_worker import resident_bytes
+from web.bench.sequence import params_of_length
 from web.bench.speed import generated
 
-READ_BYTES = 1 << 30  # more than any cache holds
+READ_BYTES = 1 << 29  # more than any cache holds
 
 
 class Own:
@@ -53,10 +53,8 @@ class Own:
     def replay(self, tokens: int) -> dict[str, Any]:
         """Seconds of generating so many tokens, and of replaying that."""
         engine = Engine(self.file, threads=self.threads)
-        bias = tuple((id, -BIAS_MICRO_MAX) for id in sorted(self.file.vocabulary.stop_ids))
-        params = SamplingParams(temperature_micro=1_000_000, seed=1, max_tokens=tokens, logit_bias=bias)
         started = time.perf_counter()
-        transcript = generated(engine, [1], params)
+        transcript = generated(engine, [1], params_of_length(self.file, tokens))
         between = time.perf_counter()
         verdict = engine.replay(transcript).verdict
         ended = time.perf_counter()
