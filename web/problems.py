@@ -16,7 +16,7 @@ from flask import Response, jsonify, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from inference.errors import ContextError, InferenceError, SamplingError, TokenizerError
+from inference.errors import ContextError, InferenceError, KernelError, SamplingError, TokenizerError
 from ledger.errors import (
     LedgerError,
     LogConflict,
@@ -41,6 +41,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (SamplingError, 400),
     (TokenizerError, 400),
     (ContextError, 400),
+    (KernelError, 503),
     (NotFound, 404),
     (ParseError, 400),
     (SignatureInvalid, 400),

@@ -1,8 +1,8 @@
 """The training loop: a budget of processor time, a schedule tied to it, checkpoints, a log.
 
 The learning rate follows the processor's clock, so it reaches zero when the minutes are spent,
-whatever the machine's speed and whatever else it does meanwhile. A run that was cut off goes on from its checkpoint with
-the minutes it had used. The order of the data depends on the seed alone; the weights
+whatever the machine's speed and whatever else it does meanwhile. A run that was cut off goes
+on from its checkpoint with the minutes it had used. The order of the data depends on the seed alone; the weights
 differ between machines, because the number of steps does.
 """
 

@@ -1,6 +1,6 @@
 """Time and peak memory of converting a large model: a Hugging Face folder of the shape of Llama 2 7B, in BF16.
 
-    .venv/bin/python tests/bench/bench_convert.py [--layers 32] [--bits 8] [--folder DIR]
+    .venv/bin/python tests/bench/bench_convert.py [--layers 32] [--shrink 1] [--bits 8] [--folder DIR]
 
 The weights are a few random megabytes over and over. The conversion runs in a process of its own. With all layers it
 takes 21 GB of disk.
@@ -27,15 +27,15 @@ from small_vocabulary import small_vocabulary  # noqa: E402
 DIM, HEADS, FFN, VOCAB, CONTEXT = 4096, 32, 11008, 32000, 4096
 
 
-def tensors_of(layer: int | None, vocab: int) -> dict[str, tuple[int, ...]]:
+def tensors_of(layer: int | None, dim: int, ffn: int, vocab: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a layer's tensors, or of those that belong to none."""
     if layer is None:
-        return {"model.embed_tokens.weight": (vocab, DIM), "model.norm.weight": (DIM,), "lm_head.weight": (vocab, DIM)}
+        return {"model.embed_tokens.weight": (vocab, dim), "model.norm.weight": (dim,), "lm_head.weight": (vocab, dim)}
     p = f"model.layers.{layer}."
-    shapes: dict[str, tuple[int, ...]] = {f"{p}self_attn.{x}_proj.weight": (DIM, DIM) for x in "qkvo"}
-    shapes |= {f"{p}mlp.{x}_proj.weight": (FFN, DIM) for x in ("gate", "up")}
-    shapes |= {f"{p}mlp.down_proj.weight": (DIM, FFN)}
-    return shapes | {f"{p}{x}_layernorm.weight": (DIM,) for x in ("input", "post_attention")}
+    shapes: dict[str, tuple[int, ...]] = {f"{p}self_attn.{x}_proj.weight": (dim, dim) for x in "qkvo"}
+    shapes |= {f"{p}mlp.{x}_proj.weight": (ffn, dim) for x in ("gate", "up")}
+    shapes |= {f"{p}mlp.down_proj.weight": (dim, ffn)}
+    return shapes | {f"{p}{x}_layernorm.weight": (dim,) for x in ("input", "post_attention")}
 
 
 def write_shard(path: Path, shapes: dict[str, tuple[int, ...]], noise: bytes) -> None:
@@ -51,11 +51,12 @@ def write_shard(path: Path, shapes: dict[str, tuple[int, ...]], noise: bytes) ->
             file.write(noise[: min(len(noise), offset - start)])
 
 
-def write_model(folder: Path, layers: int) -> int:
-    """A folder of that many layers; the number of its weights."""
-    config = {"architectures": ["LlamaForCausalLM"], "hidden_size": DIM, "intermediate_size": FFN,
+def write_model(folder: Path, layers: int, shrink: int) -> int:
+    """A folder of that many layers, widths and vocabulary divided by `shrink`; the number of its weights."""
+    dim, ffn, vocab = DIM // shrink, FFN // shrink, VOCAB // shrink
+    config = {"architectures": ["LlamaForCausalLM"], "hidden_size": dim, "intermediate_size": ffn,
               "num_hidden_layers": layers, "num_attention_heads": HEADS, "num_key_value_heads": HEADS,
-              "vocab_size": VOCAB, "max_position_embeddings": CONTEXT, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+              "vocab_size": vocab, "max_position_embeddings": CONTEXT, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
               "hidden_act": "silu", "tie_word_embeddings": False, "model_type": "llama", "bos_token_id": 1,
               "eos_token_id": 2}  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
@@ -64,7 +65,7 @@ def write_model(folder: Path, layers: int) -> int:
     noise = (values.view(np.uint32) >> 16).astype("<u2").tobytes()
     weights, places = 0, {}
     for layer in (None, *range(layers)):
-        shapes = tensors_of(layer, VOCAB)
+        shapes = tensors_of(layer, dim, ffn, vocab)
         shard = f"model-{'rest' if layer is None else layer}.safetensors"
         write_shard(folder / shard, shapes, noise)
         places |= dict.fromkeys(shapes, shard)
@@ -77,13 +78,14 @@ def write_model(folder: Path, layers: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=32)
+    parser.add_argument("--shrink", type=int, default=1, help="divide widths and vocabulary, to try the script")
     parser.add_argument("--bits", choices=("8", "4"), default="8")
     parser.add_argument("--folder", help="where to put the source and the result. [default: a temporary folder]")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         source, out = Path(place) / "seven", Path(place) / "seven.rail"
         source.mkdir()
-        weights = write_model(source, options.layers)
+        weights = write_model(source, options.layers, options.shrink)
         command = [sys.executable, "-m", "web.cli", "convert", str(source), str(out)]
         command += ["--bits", options.bits, "--nearest"]
         started = time.monotonic()

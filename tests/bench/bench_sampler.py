@@ -55,7 +55,7 @@ def float_sampler(logits: np.ndarray, sampling: Sampling, seen: np.ndarray, coun
         if p.temperature_micro == 0:
             return int(np.argmax(x))
         ids = None
-        if p.top_k:
+        if 0 < p.top_k < len(x):
             ids = np.argpartition(x, -p.top_k)[-p.top_k :]
             x = x[ids]
         w = np.exp((x - x.max()) * np.float32(MICRO / p.temperature_micro))

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
+import cbor2
+
 _NUMBERS = [0, 1, 2, 7, 31, 127, 128, 255, 256, 65_535, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1]
 _LONG_NUMBERS = [*_NUMBERS, 1 << 32, 1 << 48, 1 << 60, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
 _TEXTS = [
@@ -110,6 +112,16 @@ def json_mutations(seeds: Sequence[bytes], count: int, seed: int = 1) -> Iterato
             _damage_value(document, choose)
         text = json.dumps(document).encode()
         yield text if start == 0 else struct.pack("<Q", len(text)) + text + data[end:]
+
+
+def cbor_mutations(seeds: Sequence[bytes], count: int, seed: int = 1) -> Iterator[bytes]:
+    """Damage that keeps the syntax: values of deterministic CBOR documents."""
+    choose = random.Random(seed)
+    for _ in range(count):
+        document = cbor2.loads(choose.choice(seeds))
+        for _ in range(choose.randrange(1, 4)):
+            _damage_value(document, choose)
+        yield cbor2.dumps(document, canonical=True)
 
 
 def _damage_value(document: dict[str, Any], choose: random.Random) -> None:

@@ -8,15 +8,17 @@ from inference.convert.float_model import FloatModel
 Floats = NDArray[np.float32]
 
 
-def float_logits(model: FloatModel, ids: list[int]) -> Floats:
-    """Logits after each of the ids, (n, vocab)."""
+def float_logits(model: FloatModel, ids: list[int], streams: list[Floats] | None = None) -> Floats:
+    """Logits after each of the ids, (n, vocab). `streams` takes the residual stream before each norm, (n, dim)."""
     config = model.config
+    streams = [] if streams is None else streams
     embedding = model.tensor("tok_embed")
     x = embedding[ids]
     rotation, mask = _rotation(model, len(ids)), _mask(config.window_tokens, len(ids))
     shared = config.n_heads // config.n_kv_heads
     for layer in range(config.n_layers):
         p = f"layers.{layer}."
+        streams.append(x)
         h = _norm(x, model.tensor(p + "norm_attn"), model)
         q, k, v = (_project(h, p + name, model) for name in ("wq", "wk", "wv"))
         q, k, v = _heads(q, config.n_heads), _heads(k, config.n_kv_heads), _heads(v, config.n_kv_heads)
@@ -27,9 +29,11 @@ def float_logits(model: FloatModel, ids: list[int]) -> Floats:
         scores = q @ k.transpose(0, 2, 1) / np.float32(np.sqrt(config.head_dim)) + mask
         attended = (_softmax(scores) @ v).transpose(1, 0, 2).reshape(len(ids), -1)
         x = x + attended @ model.tensor(p + "wo").T
+        streams.append(x)
         h = _norm(x, model.tensor(p + "norm_ffn"), model)
         gate = h @ model.tensor(p + "w1").T
         x = x + (gate / (1 + np.exp(-gate)) * (h @ model.tensor(p + "w3").T)) @ model.tensor(p + "w2").T
+    streams.append(x)
     head = model.tensor("head") if "head" in model.tensors else embedding
     return _norm(x, model.tensor("norm_final"), model) @ head.T
 

@@ -29,6 +29,7 @@ STEERED = replace(
     PARAMS,
     temperature_micro=4_000_000,
     max_tokens=80,
+    seed=2,  # a run that does not end by itself, so that each parameter has its say
     min_p_micro=1_000,
     repetition_micro=1_200_000,
     frequency_micro=-150_000,

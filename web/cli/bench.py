@@ -2,10 +2,9 @@
 
 import shlex
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,24 +12,10 @@ from web.cli.options import json_option, model_option, option, settings_from
 from web.cli.output import CommandError, Exit, emit_json, fact, say, status, verdict_line
 
 if TYPE_CHECKING:
-    from inference.engine import Engine
-    from inference.sampling import SamplingParams
-    from inference.transcript import Transcript
+    from web.bench.comparison import Plan
+    from web.bench.row import Row
 
-REPEATS = 3
-PROMPT = "Once upon a time there was a little girl who wanted to know how everything worked. "
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """One row: tokens per second of each kind of work."""
-
-    kernels: str
-    threads: int
-    prefill: int
-    decode: int
-    replay: int
-    replay_share: float  # time of the replay over time of the generation it checks
+SHAPES = ("15M", "110M", "1.1B")
 
 
 @click.group()
@@ -41,6 +26,7 @@ def bench() -> None:
     Examples:
       rail bench engine
       rail bench engine --tokens 200 --json
+      rail bench engine --peer --shape 110M
     """
 
 
@@ -57,34 +43,76 @@ def bench() -> None:
 )
 @option("--kernels", metavar="NAME", help="Kernel set. [default: the fastest]")
 @model_option
+@option("--peer", is_flag=True, help="Compare with llama.cpp, on models of random weights, instead.")
+@option(
+    "--peer-python",
+    metavar="FILE",
+    type=click.Path(),
+    default=sys.executable,
+    help="Python that has llama-cpp-python, and perhaps torch. [default: this one]",
+)
+@option(
+    "--shape",
+    "shapes",
+    type=click.Choice([*SHAPES, "tiny"]),
+    multiple=True,
+    default=SHAPES,
+    show_default=True,
+    help="Shapes of the peer's models; may be given several times.",
+)
+@option(
+    "--rounds",
+    type=click.IntRange(1, 99),
+    default=3,
+    show_default=True,
+    help="Turns of each side, at least.",
+)
+@option(
+    "--folder", type=click.Path(file_okay=False), help="Where random models are kept. [default: ~/.cache/rail/bench]"
+)
 @json_option
-def engine(tokens: int, thread_counts: tuple[int, ...], kernels: str | None, model: str | None, as_json: bool) -> int:
-    """Tokens per second: prompt (prefill), generation (decode), and replay of that generation."""
+def engine(
+    tokens: int,
+    thread_counts: tuple[int, ...],
+    kernels: str | None,
+    model: str | None,
+    peer: bool,
+    peer_python: str,
+    shapes: tuple[str, ...],
+    rounds: int,
+    folder: str | None,
+    as_json: bool,
+) -> int:
+    """Tokens per second: prompt (prefill), generation (decode), and replay of that generation.
+
+    With --peer, side by side with llama.cpp: 512 tokens of prompt, 128 of generation, at 8 bits (Q8_0) and 4 bits
+    (Q4_0). All three shapes take half an hour and 4 GB of disk.
+    """
+    if peer:
+        from web.bench.comparison import Plan
+        from web.bench.files import default_folder
+
+        plan = Plan(peer_python, Path(folder) if folder else default_folder(), rounds=rounds)
+        return _compare(plan, shapes, thread_counts, as_json)
     from inference.engine import Engine
     from inference.modelfile import ModelFile
-    from web.cli.machine import describe_machine
-    from web.version import version
+    from web.bench.speed import REPEATS, ReplayDiffers, measure
 
     settings = settings_from(model=model, kernels=kernels)
     rows = []
     with ModelFile.open(settings.model) as opened, status() as tell:
         for threads in thread_counts:
             tell(f"measuring with {threads} threads")
-            rows.append(_measure(Engine(opened, threads=threads, kernels=settings.kernels), tokens))
-        facts = {
-            "model": f"{opened.config.name} ({opened.root.hex()[:16]}…, {opened.size_bytes:,} bytes)",
-            "machine": asdict(describe_machine()),
-            "version": version(),
-            "command": shlex.join(["rail", *sys.argv[1:]]),
-        }
+            runner = Engine(opened, threads=threads, kernels=settings.kernels, prefix_bytes=0)
+            try:
+                rows.append(measure(runner, tokens))
+            except ReplayDiffers as error:
+                raise CommandError("replay_differs", str(error), exit_code=Exit.NO_MATCH) from error
+        facts = _facts() | {"model": f"{opened.config.name} ({opened.root.hex()[:16]}…, {opened.size_bytes:,} bytes)"}
     if as_json:
         emit_json({"verdict": "measured", **facts, "tokens": tokens, "rows": [asdict(row) for row in rows]})
         return Exit.OK
-    machine = describe_machine()
-    fact("machine", f"{machine.processor}, {machine.cores} cores, {machine.system}")
-    fact("version", f"rail {version()}")
-    fact("model", facts["model"])
-    fact("command", facts["command"])
+    _say_facts(facts)
     say(f"\n  {'kernels':<12}{'threads':>8}{'prefill':>10}{'decode':>10}{'replay':>10}   replay/generate")
     for row in rows:
         numbers = f"{row.threads:>8}{row.prefill:>10,}{row.decode:>10,}{row.replay:>10,}"
@@ -93,47 +121,62 @@ def engine(tokens: int, thread_counts: tuple[int, ...], kernels: str | None, mod
     return Exit.OK
 
 
-def _measure(engine: "Engine", tokens: int) -> Speed:
-    """Best of REPEATS of each: a generation of `tokens` tokens (fewer if the model ends), its prefill, its replay."""
-    from inference.sampling import SamplingParams
+def _compare(plan: "Plan", shapes: tuple[str, ...], thread_counts: tuple[int, ...], as_json: bool) -> int:
+    from web.bench.comparison import compare, versions
+    from web.bench.shapes import SHAPES as known
+    from web.bench.worker import WorkerError
 
-    context = engine.model.config.context_tokens
-    prompt = engine.encode_prompt(PROMPT)[: context // 4]
-    params = SamplingParams(temperature_micro=1_000_000, seed=1, max_tokens=min(tokens, context - len(prompt)))
-    transcript = _generate(engine, prompt, params)
-    sequence = [*prompt, *transcript.output_ids][:-1]
-    one = SamplingParams(max_tokens=1)
-    if engine.replay(transcript).verdict != "match":
-        raise CommandError("replay_differs", "the replay of a run gave other bits", exit_code=Exit.NO_MATCH)
-    generation = _best(lambda: _generate(engine, prompt, params))
-    prefill = _best(lambda: _generate(engine, sequence, one))
-    replay = _best(lambda: engine.replay(transcript))
-    made = len(transcript.output_ids)
-    return Speed(
-        kernels=engine.kernels,
-        threads=engine.threads,
-        prefill=round(len(sequence) / prefill),
-        decode=round(made / generation),
-        replay=round(made / replay),
-        replay_share=round(replay / generation, 3),
-    )
-
-
-def _best(work: Callable[[], object]) -> float:
-    """Seconds of the fastest of REPEATS runs: the one that others disturbed least."""
-    times = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
+    rows: list[Row] = []
+    try:
+        with status() as tell:
+            tell("looking for llama.cpp")
+            facts = _facts() | {"peer": f"llama-cpp-python {versions(plan, known['tiny'])}"}
+            if not as_json:
+                _say_facts(facts)
+                say(f"\n  {'shape':<6}{'threads':>8}  {'work':<28}{'ours':>10}{'against':>10}{'ratio':>8}{'wanted':>8}")
+            for shape in shapes:
+                for threads in thread_counts:
+                    for row in compare(known[shape], threads, plan, tell):
+                        rows.append(row)
+                        if not as_json:
+                            _say_row(row)
+    except WorkerError as error:
+        if error.missing == "llama_cpp":
+            hint = "pip install llama-cpp-python, or name a Python that has it with --peer-python"
+            raise CommandError("peer_missing", f"{plan.peer_python} has no llama_cpp", hint) from error
+        raise CommandError("peer_failed", str(error)) from error
+    missed = sum(row.met is False for row in rows)
+    if as_json:
+        emit_json({"verdict": "measured", **facts, "missed": missed, "rows": [row.facts() for row in rows]})
+    else:
+        promised = sum(row.met is not None for row in rows)
+        about = f"medians of at least {plan.rounds} turns of each side; {missed} of {promised} wanted ratios missed"
+        verdict_line("measured", about, Exit.OK)
+    return Exit.OK
 
 
-def _generate(engine: "Engine", prompt: list[int], params: "SamplingParams") -> "Transcript":
-    stream = engine.generate(prompt, params)
-    while True:
-        try:
-            next(stream)
-        except StopIteration as end:
-            transcript: Transcript = end.value
-            return transcript
+def _say_row(row: "Row") -> None:
+    wanted = "" if row.wanted is None else f"{row.wanted:.4g} {'✓' if row.met else '✗'}"
+    numbers = f"{_short(row.ours):>10}{_short(row.against):>10}{row.ratio:>8.2f}{wanted:>8}"
+    say(f"  {row.shape:<6}{row.threads:>8}  {row.work:<28}{numbers}  {row.unit}, {row.of}")
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _facts() -> dict[str, Any]:
+    from web.cli.machine import describe_machine
+    from web.version import version
+
+    command = shlex.join(["rail", *sys.argv[1:]])
+    return {"machine": asdict(describe_machine()), "version": version(), "command": command}
+
+
+def _say_facts(facts: dict[str, Any]) -> None:
+    machine = facts["machine"]
+    fact("machine", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}")
+    fact("version", f"rail {facts['version']}")
+    for name in ("model", "peer", "command"):
+        if name in facts:
+            fact(name, facts[name])
