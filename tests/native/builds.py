@@ -33,12 +33,12 @@ def run(command: list[str], **environment: str) -> str:
     return done.stdout
 
 
-def compile_harness(folder: Path, compiler: list[str], *flags: str) -> Path:
-    """harness.c with all of native/; a warning is an error."""
+def compile_program(folder: Path, compiler: list[str], *flags: str, main: Path = HARNESS) -> Path:
+    """A C file of the tests with all of native/; a warning is an error."""
     required(compiler[0])
-    program = folder / "harness"
+    program = folder / main.stem
     warnings = ["-Wall", "-Wextra", "-Werror"]
-    command = [*compiler, "-std=gnu11", "-pthread", *warnings, f"-I{NATIVE}", str(HARNESS), *SOURCES]
+    command = [*compiler, "-std=gnu11", "-pthread", *warnings, f"-I{NATIVE}", str(main), *SOURCES]
     run([*command, *flags, "-o", str(program)])
     return program
 
