@@ -148,18 +148,16 @@ class Bits:
 
     def _read(self, model: native.Model, chunk: int) -> Digests:
         """All logits of the long run, prompt included, and again those from which its ids were drawn."""
-        session, begin = model.session(self.tokens), 0
-        rows: list[NDArray[np.int32]] = []
-        while begin < len(self._ids):
-            small = model.threads == 1 or begin >= len(self._ids) - SMALL_CHUNK_TOKENS
-            end = min(begin + (chunk if small else max(chunk, 64)), len(self._ids))
-            rows.append(session.forward(self._ids[begin:end], all_logits=True))
-            begin = end
-        logits, drawn = np.concatenate(rows), slice(len(self._prompt) - 1, len(self._ids) - 1)
-        return {
-            "read": sha256(logits.tobytes()).hexdigest(),
-            "drawn": _digest(self._ids[len(self._prompt) :], sha256(logits[drawn].tobytes()).digest()),
-        }
+        session, ids, begin = model.session(self.tokens), self._ids, 0
+        first, last = len(self._prompt) - 1, len(ids) - 1  # positions whose logits gave the drawn ids; `last` is none
+        read, drawn = sha256(), sha256()
+        while begin < len(ids):
+            small = model.threads == 1 or begin >= len(ids) - SMALL_CHUNK_TOKENS
+            logits = session.forward(ids[begin : begin + (chunk if small else max(chunk, 64))], all_logits=True)
+            read.update(logits.tobytes())
+            drawn.update(logits[max(0, first - begin) : last - begin].tobytes())
+            begin = session.position
+        return {"read": read.hexdigest(), "drawn": _digest(ids[first + 1 :], drawn.digest())}
 
     def _batches(self, model: native.Model, prefixes: PrefixCache, steps: Sequence[int]) -> Digests:
         """One to eight short runs at a time, in several orders. A run that comes out in two ways is none of them."""
