@@ -23,7 +23,7 @@ from native.sampler import Sampler
 
 # Tokens of one native call of a replay. No effect on any bit: it bounds the memory for logits and how long a replay
 # keeps generations waiting.
-REPLAY_TOKENS = 64
+REPLAY_TOKENS = 128
 RUNNING_MAX = 16  # runs that go through the model together; more wait for a place
 PREFIX_BYTES = 256 << 20
 
