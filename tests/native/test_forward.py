@@ -101,14 +101,17 @@ def test_loud_inputs_of_a_rotation_lose_their_last_bits():
 
 
 def test_more_positions_than_one_sum_of_weighted_values_may_have():
-    """Past 2^16 positions, by tokens that attend together and of which only some see the last ones. Without rotation
-    and with one layer a position's key and value depend on its id alone, so the reference need not read them all; for
-    the kernels a model with a short window fills the cache."""
+    """Past 2^16 positions, by tokens that attend together and of which only some see the last ones. Those have ids of
+    their own, and scores are so loud that one of them takes all the weight. Without rotation and with one layer a
+    position's key and value depend on its id alone, so the reference need not read them all; for the kernels a model
+    with a short window fills the cache."""
     sizes = {"dim": 8, "n_layers": 1, "n_heads": 1, "n_kv_heads": 1, "head_dim": 6, "ffn_dim": 8, "vocab_size": 20}
-    config, tensors = random_model(5, **sizes, context_tokens=66_000)
+    config, tensors = random_model(21, **sizes, context_tokens=66_000)
     tensors["rope_freq"][:] = 0
-    ids = np.random.default_rng(6).integers(0, 20, 65_539).tolist()
-    first = len(ids) - 5
+    config.exponents["layers.0.wq"] -= 6
+    config.exponents["layers.0.wk"] -= 6
+    first = 65_534
+    ids = [*np.random.default_rng(6).integers(0, 15, first).tolist(), 15, 16, 17, 18, 19]
     known, engine = reference(config, tensors), reference(config, tensors)
     known.forward(range(20))
     engine.keys = [[known.keys[0][id] for id in ids[:first]]]
