@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import native
+from inference.reference import ReferenceEngine
 from native import lib
 from tests.native.random_model import FAMILIES, SMALL, WIDE, random_model, reference, resized
 
@@ -78,21 +79,48 @@ def test_degenerate_scales_saturate_the_same_way(scale, norms):
         assert np.array_equal(session.forward(ids, all_logits=True), expected)
 
 
-def test_more_positions_than_one_sum_of_weighted_values_may_have():
-    """Past 2^16 positions. Without rotation and with one layer a position's key and value depend on its id alone, so
-    the reference need not read them all; for the kernels a model with a short window fills the cache."""
-    sizes = {"dim": 8, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "head_dim": 6, "ffn_dim": 8, "vocab_size": 20}
-    config, tensors = random_model(5, **sizes, context_tokens=70_000)
-    tensors["rope_freq"][:] = 0
-    ids = np.random.default_rng(6).integers(0, 20, 66_003).tolist()
-    known, engine = reference(config, tensors), reference(config, tensors)
-    known.forward(range(20))
-    engine.keys, engine.values = [[known.keys[0][id] for id in ids[:-3]]], [[known.values[0][id] for id in ids[:-3]]]
-    engine.position = len(ids) - 3
-    expected = engine.forward(ids[-3:])
-    filled = native.Model(resized(config, window_tokens=1), tensors).session()
-    filled.forward(ids[:-3])
+def test_loud_inputs_of_a_rotation_lose_their_last_bits():
+    config, tensors = random_model(7, **FAMILIES["qwen3"])
+    for i in range(config.n_layers):
+        for name, more in {"w1": -7, "w3": -7, "w2": 13}.items():
+            config.exponents[f"layers.{i}.{name}"] += more
+    drops: list[int] = []
+
+    class Recorder(ReferenceEngine):
+        def _rotate_hidden(self, x):
+            hidden, drop = super()._rotate_hidden(x)
+            drops.append(drop)
+            return hidden, drop
+
+    ids = np.random.default_rng(8).integers(0, config.vocab_size, 20).tolist()
+    expected = Recorder(config, tensors, config.exponents).forward(ids)
+    assert min(drops) < max(drops) < 5  # and so nothing saturates
     for kernels in native.backends():
         session = native.Model(config, tensors, kernels, 2).session()
-        lib.rail_session_copy(session._handle, filled._handle, len(ids) - 3)
-        assert np.array_equal(session.forward(ids[-3:], all_logits=True), expected)
+        assert np.array_equal(session.forward(ids, all_logits=True), expected)
+
+
+def test_more_positions_than_one_sum_of_weighted_values_may_have():
+    """Past 2^16 positions, by tokens that attend together and of which only some see the last ones. Those have ids of
+    their own, and scores are so loud that one of them takes all the weight. Without rotation and with one layer a
+    position's key and value depend on its id alone, so the reference need not read them all; for the kernels a model
+    with a short window fills the cache."""
+    sizes = {"dim": 8, "n_layers": 1, "n_heads": 1, "n_kv_heads": 1, "head_dim": 6, "ffn_dim": 8, "vocab_size": 20}
+    config, tensors = random_model(21, **sizes, context_tokens=66_000)
+    tensors["rope_freq"][:] = 0
+    config.exponents["layers.0.wq"] -= 6
+    config.exponents["layers.0.wk"] -= 6
+    first = 65_534
+    ids = [*np.random.default_rng(6).integers(0, 15, first).tolist(), 15, 16, 17, 18, 19]
+    known, engine = reference(config, tensors), reference(config, tensors)
+    known.forward(range(20))
+    engine.keys = [[known.keys[0][id] for id in ids[:first]]]
+    engine.values = [[known.values[0][id] for id in ids[:first]]]
+    engine.position = first
+    expected = engine.forward(ids[first:])
+    filled = native.Model(resized(config, window_tokens=1), tensors).session()
+    filled.forward(ids[:first])
+    for kernels in native.backends():
+        session = native.Model(config, tensors, kernels, 2).session()
+        lib.rail_session_copy(session._handle, filled._handle, first)
+        assert np.array_equal(session.forward(ids[first:], all_logits=True), expected)
