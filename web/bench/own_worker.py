@@ -1,5 +1,6 @@
 """Our side of the comparison, in a process of its own, with the requests and answers of peer_worker.py."""
 
+import gc
 import json
 import sys
 import threading
@@ -85,6 +86,7 @@ def answer(own: Own | None, work: str, request: dict[str, Any]) -> dict[str, Any
     if work == "run":
         return {"seconds": own.run(**request)}
     if work == "memory":
+        gc.collect()  # engines of runs that are over
         return {"bytes": resident_bytes() - own.before, "cache_bytes": own.session.size_bytes}
     assert work == "replay", work
     return own.replay(**request)
