@@ -6,7 +6,7 @@
 #if defined(__x86_64__)
 #include "avx2.h"
 
-enum { TOKENS = 3, AHEAD = 2048 };   /* of a tile of eight rows: twelve sums; bytes fetched ahead */
+enum { TOKENS = 3 };   /* of a tile of eight rows: twelve sums */
 
 AVX2_INLINE __m256i widen(const uint8_t *w) { return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)w)); }
 
@@ -34,7 +34,7 @@ AVX2_INLINE void tile(const int tokens, const uint8_t *w, int depth, struct vect
         for (int r = 0; r < 4; r++)
             sum[i][r] = _mm256_setzero_si256();
     for (int k = 0; k < depth; k += 4) {
-        _mm_prefetch((const char *)(w + 16 * k + AHEAD), _MM_HINT_T0);
+        _mm_prefetch((const char *)(w + 16 * k + fetch_ahead), _MM_HINT_T0);
         __m256i a[TOKENS];
 #pragma GCC unroll 3
         for (int i = 0; i < tokens; i++)

@@ -20,8 +20,6 @@
 #define AVX512_VNNI_INLINE static inline __attribute__((target(AVX512_SETS ",avx512vnni"), always_inline))
 #endif
 
-enum { AHEAD = 2048 };   /* bytes between a load and what is fetched meanwhile: hides the latency of memory */
-
 AVX512_INLINE __m512i load512(const void *p) { return _mm512_loadu_si512(p); }
 AVX512_INLINE void store512(void *p, __m512i v) { _mm512_storeu_si512(p, v); }
 

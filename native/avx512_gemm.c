@@ -44,7 +44,7 @@ AVX512_INLINE void tile(const int tokens, const uint8_t *w, int depth, struct ve
         sum[i][0] = sum[i][1] = _mm512_setzero_si512();
     for (int k = 0; k < depth; k += 4) {
         __m512i low = widen(w + 16 * k), high = widen(w + 16 * k + 32);
-        _mm_prefetch((const char *)(w + 16 * k + AHEAD), _MM_HINT_T0);
+        _mm_prefetch((const char *)(w + 16 * k + fetch_ahead), _MM_HINT_T0);
 #pragma GCC unroll 6
         for (int i = 0; i < tokens; i++) {
             __m512i a = four(vector + i * x.stride + k);

@@ -42,7 +42,7 @@ AVX512_VNNI_INLINE void tile(const int blocks, const int tokens, const int more,
 #pragma GCC unroll 4
         for (int b = 0; b < blocks; b++) {
             row[b] = load512(w + b * block_bytes + 16 * k);
-            _mm_prefetch((const char *)(w + b * block_bytes + 16 * k + AHEAD / BLOCKS), _MM_HINT_T0);
+            _mm_prefetch((const char *)(w + b * block_bytes + 16 * k + fetch_ahead / BLOCKS), _MM_HINT_T0);
         }
 #pragma GCC unroll 6
         for (int i = 0; i < tokens; i++) {
@@ -97,7 +97,7 @@ AVX512_VNNI_INLINE void stream(const uint8_t *w, int depth, const int8_t *x, int
     for (; k + 16 <= depth; k += 16) {
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
-            _mm_prefetch((const char *)(w + 16 * k + 64 * i + AHEAD), _MM_HINT_T0);
+            _mm_prefetch((const char *)(w + 16 * k + 64 * i + fetch_ahead), _MM_HINT_T0);
             sum[i] = _mm512_dpbusd_epi32(sum[i], load512(w + 16 * k + 64 * i), four(x + k + 4 * i));
         }
     }
@@ -143,7 +143,7 @@ AVX512_VNNI_INLINE void block4(const int tokens, const uint8_t *halves, const ui
     }
     for (int k = 0; k < depth; k += 8) {
         __m512i both = load512(halves + 8 * k);
-        _mm_prefetch((const char *)(halves + 8 * k + AHEAD), _MM_HINT_T0);
+        _mm_prefetch((const char *)(halves + 8 * k + fetch_ahead), _MM_HINT_T0);
         __m512i low = codebook(codebooks, codes[k / 4]), high = codebook(codebooks, codes[k / 4 + 1]);
         low = _mm512_shuffle_epi8(low, _mm512_and_si512(both, low_half));
         high = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(both, 4), low_half));
@@ -171,7 +171,7 @@ AVX512_VNNI_INLINE void stream4(const uint8_t *halves, const uint8_t *codes, con
 #pragma GCC unroll 2
         for (int i = 0; i < 2; i++) {
             const uint8_t *at = halves + 8 * k + 64 * i;
-            _mm_prefetch((const char *)(at + AHEAD), _MM_HINT_T0);
+            _mm_prefetch((const char *)(at + fetch_ahead), _MM_HINT_T0);
             __m512i both = load512(at), high = _mm512_srli_epi16(both, 4);
             __m512i book = codebook(codebooks, four_codes >> 16 * i & 255);
             sum[2 * i] = _mm512_dpbusd_epi32(sum[2 * i], _mm512_shuffle_epi8(book, _mm512_and_si512(both, low_half)),

@@ -16,6 +16,19 @@ static const struct kernels *const SETS[] = {
 #endif
 };
 
+#if defined(__x86_64__)
+/* Measured on weights that come from memory: Cascade Lake reads up to twice as fast with 2 KiB, Zen 4 a fifth faster
+ * without, because its own prefetcher is good and is disturbed. */
+int fetch_ahead = 2048;
+
+__attribute__((constructor)) static void tune(void)
+{
+    __builtin_cpu_init();
+    if (__builtin_cpu_is("amd"))
+        fetch_ahead = 0;
+}
+#endif
+
 const struct kernels *kernels_at(int index)
 {
     return index >= 0 && index < (int)(sizeof SETS / sizeof *SETS) ? SETS[index] : NULL;

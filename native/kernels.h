@@ -28,6 +28,10 @@ enum {
     ZERO_EXPONENT = 64,   /* of a value vector that is all zero: far below any other */
 };
 
+#if defined(__x86_64__)
+extern int fetch_ahead;   /* bytes between a load of weights and what is fetched meanwhile; dispatch.c chooses */
+#endif
+
 /* The one rounding rule: floor(v / 2^s + 1/2). |v| < 2^62, 1 <= s <= 62, so the sum stays under 2^63. */
 static inline int64_t round_shift(int64_t v, int s) { return (v + ((int64_t)1 << (s - 1))) >> s; }
 
