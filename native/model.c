@@ -83,9 +83,11 @@ static void take_workspace(rail_model *model, int threads)
     else if (model->head.m.codes)
         deepest = model->head.m.depth;
     w->x = take(model, (size_t)CHUNK_TOKENS * (size_t)d->dim, sizeof *w->x);
-    w->qkv = take(model, (size_t)CHUNK_TOKENS * (size_t)(model->q_dim + 2 * model->kv_dim), sizeof *w->qkv);
-    w->attention = take(model, (size_t)CHUNK_TOKENS * (size_t)model->q_dim, sizeof *w->attention);
-    w->hidden = take(model, (size_t)CHUNK_TOKENS * (size_t)d->ffn_dim, sizeof *w->hidden);
+    /* The attention's vectors are over when the feed-forward's begin: the same memory serves both. */
+    size_t qkv = (size_t)(model->q_dim + 2 * model->kv_dim), both = qkv + (size_t)model->q_dim;
+    size_t shared = both > (size_t)d->ffn_dim ? both : (size_t)d->ffn_dim;
+    w->hidden = w->qkv = take(model, CHUNK_TOKENS * shared, sizeof *w->qkv);
+    w->attention = w->qkv ? w->qkv + CHUNK_TOKENS * qkv : NULL;
     w->rows = take_rows(model, CHUNK_TOKENS, widest);
     w->turns = take(model, (size_t)CHUNK_TOKENS * (size_t)d->head_dim, sizeof *w->turns);
     w->scratch = take(model, (size_t)threads, sizeof *w->scratch);

@@ -57,7 +57,7 @@ struct workspace {
     int32_t *x;              /* (CHUNK, dim) q16: the residual stream */
     int32_t *qkv;            /* (CHUNK, q_dim + 2 kv_dim) q16 */
     int32_t *attention;      /* (CHUNK, q_dim) q16 */
-    int32_t *hidden;         /* (CHUNK, ffn) q16 */
+    int32_t *hidden;         /* (CHUNK, ffn) q16, in the memory of the two before */
     struct rows rows;        /* CHUNK */
     int32_t *turns;          /* (CHUNK, head_dim) Q30: cosine and sine of each pair */
     struct scratch *scratch; /* threads */

@@ -24,6 +24,7 @@ INT_MM = (512, 2048, 5632)  # tokens, columns, rows
 LOAD_MS_MAX = 200
 SECONDS_MIN, TURNS_MAX = 10, 30  # small models take more turns than were asked for, since theirs are short
 MEMORY_SHARE_MAX = 1.05
+PAUSE_SECONDS = 0.25  # before a turn: the other side's threads go on spinning for a while after their work
 
 Tell = Callable[[str], None]
 
@@ -111,6 +112,7 @@ def _measure(shape: Shape, threads: int, bits: int, plan: Plan, product: Worker 
             tell(f"turn {turns}, {about}")
             for work, pieces in works.items():
                 for side, times in ((own, found.own), (peer, found.peer)):
+                    time.sleep(PAUSE_SECONDS)
                     times.setdefault(work, []).append(side.ask("run", pieces=pieces)["seconds"])
             if product is not None:
                 m, k, n = INT_MM
