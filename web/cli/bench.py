@@ -86,7 +86,7 @@ def engine(
     """Tokens per second: prompt (prefill), generation (decode), and replay of that generation.
 
     With --peer, side by side with llama.cpp: 512 tokens of prompt, 128 of generation, at 8 bits (Q8_0) and 4 bits
-    (Q4_0). All three shapes take half an hour and 4 GB of disk.
+    (Q4_0). All three shapes take ten minutes or more and 4 GB of disk.
     """
     if peer:
         from web.bench.comparison import Plan

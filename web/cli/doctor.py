@@ -26,7 +26,12 @@ class Check:
 
 
 @click.command()
-@option("--bits", is_flag=True, help="Run the model in every way the engine has: the bits must agree.")
+@option(
+    "--bits",
+    is_flag=True,
+    envvar="RAIL_DOCTOR_BITS",  # RAIL_BITS is a number, for `rail convert`
+    help="Run the model in every way the engine has: the bits must agree.",
+)
 @engine_options
 @home_option
 @json_option
