@@ -26,9 +26,9 @@ lint: $(VENV)/.tests-installed
 bench: $(VENV)/.tests-installed
 	for script in tests/bench/bench_*.py; do $(BIN)/python $$script; done
 
-# Retrains the shipped model and converts it; needs the corpora (CORPORA=folder) and MINUTES of training.
+# Retrains the shipped model and converts it; needs the corpora (CORPORA=folder) and MINUTES of processor time.
 CORPORA ?= ../shared/data/corpora
-MINUTES ?= 50
+MINUTES ?= 45
 model: $(VENV)/.installed
 	$(PIP) --requirement inference/training/requirements.txt
 	$(BIN)/python -m inference.training.train --corpora $(CORPORA) --out var/training --minutes $(MINUTES)

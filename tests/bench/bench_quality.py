@@ -1,6 +1,6 @@
 """Perplexity of the integer engine, and of llama.cpp's Q4_0, over that of the float32 model on the same tokens.
 
-    .venv/bin/python tests/bench/bench_quality.py [--windows N] [--default CHECKPOINT TOKENIZER]
+    .venv/bin/python tests/bench/bench_quality.py [--windows N] [--default CHECKPOINT TOKENIZER] [--only MODEL]
 
 W8A8 and W4A8 are what `rail convert` makes by default, and with `--bits 4`. Q4_0 stands for its weights alone: they are
 multiplied in float32, with activations that nobody rounds. Windows of at most the model's context, spread evenly over
@@ -113,6 +113,9 @@ def main() -> int:
     parser.add_argument(
         "--default", type=Path, nargs=2, metavar=("CHECKPOINT", "TOKENIZER"), help="float source of the shipped model"
     )
+    parser.add_argument(
+        "--only", action="append", choices=[*MODELS, "default"], help="this model; may be given several times"
+    )
     options = parser.parse_args()
     if not (options.data / "corpora").is_dir():
         print(f"skipped: no corpora at {options.data} (set RAIL_SHARED_DATA)", file=sys.stderr)
@@ -120,6 +123,7 @@ def main() -> int:
     sources = {name: [options.data / "models" / file for file in files] for name, files in MODELS.items()}
     if options.default:
         sources["default"] = options.default
+    sources = {name: files for name, files in sources.items() if name in (options.only or sources)}
     machine = describe_machine()
     print(f"machine  {machine.processor}, {machine.cores} cores, {machine.system}")
     print(f"version  Python {platform.python_version()}, NumPy {np.__version__}")
