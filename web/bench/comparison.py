@@ -24,7 +24,7 @@ INT_MM = (512, 2048, 5632)  # tokens, columns, rows
 LOAD_MS_MAX = 200
 SECONDS_MIN, TURNS_MAX = 10, 30  # small models take more turns than were asked for, since theirs are short
 MEMORY_SHARE_MAX = 1.05
-PAUSE_SECONDS = 0.25  # before a turn: the other side's threads go on spinning for a while after their work
+PAUSE_SECONDS = 0.05  # before a turn: the other side's threads go on spinning for a while after their work
 
 Tell = Callable[[str], None]
 
