@@ -158,29 +158,34 @@ AVX512_VNNI_INLINE void block4(const int tokens, const uint8_t *halves, const ui
         store512(out + (t + i) * out_stride, _mm512_add_epi32(sum[i][0], sum[i][1]));
 }
 
+/* Eight columns of a block of 4-bit weights times those of one token, added to two sums. */
+AVX512_VNNI_INLINE void add_eight(__m512i *sum, const uint8_t *halves, const uint8_t *codebooks, unsigned codes,
+                                  const int8_t *x)
+{
+    const __m512i low_half = _mm512_set1_epi8(15);
+    _mm_prefetch((const char *)(halves + fetch_ahead), _MM_HINT_T0);
+    __m512i both = load512(halves), low = codebook(codebooks, codes & 255), high = codebook(codebooks, codes >> 8 & 255);
+    low = _mm512_shuffle_epi8(low, _mm512_and_si512(both, low_half));
+    high = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(both, 4), low_half));
+    sum[0] = _mm512_dpbusd_epi32(sum[0], low, four(x));
+    sum[1] = _mm512_dpbusd_epi32(sum[1], high, four(x + 4));
+}
+
 /* One block of 4-bit weights times one token, 16 columns at a time: four running sums, four codes in one load. */
 AVX512_VNNI_INLINE void stream4(const uint8_t *halves, const uint8_t *codes, const uint8_t *codebooks, int depth,
                                 const int8_t *x, int32_t excess, int32_t *out)
 {
-    const __m512i low_half = _mm512_set1_epi8(15);
     __m512i sum[4] = {_mm512_set1_epi32(-excess), _mm512_setzero_si512(), _mm512_setzero_si512(),
                       _mm512_setzero_si512()};
-    for (int k = 0; k < depth; k += 16) {
+    int k = 0;
+    for (; k + 16 <= depth; k += 16) {
         uint32_t four_codes;
         memcpy(&four_codes, codes + k / 4, sizeof four_codes);
-#pragma GCC unroll 2
-        for (int i = 0; i < 2; i++) {
-            const uint8_t *at = halves + 8 * k + 64 * i;
-            _mm_prefetch((const char *)(at + fetch_ahead), _MM_HINT_T0);
-            __m512i both = load512(at), high = _mm512_srli_epi16(both, 4);
-            __m512i book = codebook(codebooks, four_codes >> 16 * i & 255);
-            sum[2 * i] = _mm512_dpbusd_epi32(sum[2 * i], _mm512_shuffle_epi8(book, _mm512_and_si512(both, low_half)),
-                                             four(x + k + 8 * i));
-            book = codebook(codebooks, four_codes >> (16 * i + 8) & 255);
-            sum[2 * i + 1] = _mm512_dpbusd_epi32(
-                sum[2 * i + 1], _mm512_shuffle_epi8(book, _mm512_and_si512(high, low_half)), four(x + k + 8 * i + 4));
-        }
+        add_eight(sum, halves + 8 * k, codebooks, four_codes, x + k);
+        add_eight(sum + 2, halves + 8 * k + 64, codebooks, four_codes >> 16, x + k + 8);
     }
+    if (k < depth)
+        add_eight(sum, halves + 8 * k, codebooks, codes[k / 4] | (unsigned)codes[k / 4 + 1] << 8, x + k);
     store512(out, _mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]), _mm512_add_epi32(sum[2], sum[3])));
 }
 
