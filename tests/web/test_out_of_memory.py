@@ -1,6 +1,9 @@
 """A request that memory does not suffice for is refused, leaves no record, and hurts no other."""
 
+import os
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +15,7 @@ from tests.web.conftest import settings_in
 from web import create_app
 from web.services import build_services
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = resource.getpagesize()
 SPARE_BYTES = 24 << 20  # for everything but the cache of keys and values, which would be 100 MiB
 
@@ -28,7 +32,15 @@ def little_memory() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def test_no_memory_for_the_context_is_a_clear_refusal(tmp_path: Path, own_cache: None) -> None:
+def test_no_memory_for_the_context_is_a_clear_refusal(tmp_path: Path) -> None:
+    """In a process of its own: what other tests have freed would be memory enough."""
+    command = [sys.executable, "-m", "tests.web.test_out_of_memory", str(tmp_path)]
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def refuse_then_serve(tmp_path: Path) -> None:
     long = replace(tiny_model(), config=replace(CONFIG, context_tokens=1 << 20))
     write_model(tmp_path / "long.rail", long, sentencepiece_vocabulary(), None, PROVENANCE)
     services = build_services(settings_in(tmp_path / "home", tmp_path / "long.rail"))
@@ -44,3 +56,7 @@ def test_no_memory_for_the_context_is_a_clear_refusal(tmp_path: Path, own_cache:
         assert client.post("/v1/completions", json=body).status_code == 200
     assert services.log.size() == size + 1
     services.close()
+
+
+if __name__ == "__main__":
+    refuse_then_serve(Path(sys.argv[1]))
