@@ -129,11 +129,20 @@ AVX512_VNNI_INLINE __m512i codebook(const uint8_t *codebooks, unsigned code)
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(codebooks + 16 * code)));
 }
 
+/* Eight columns of a block: `low` and `high` come as the codebooks of four columns each and become their weights. */
+AVX512_VNNI_INLINE void look_up(const uint8_t *halves, __m512i *low, __m512i *high)
+{
+    const __m512i low_half = _mm512_set1_epi8(15);
+    _mm_prefetch((const char *)(halves + fetch_ahead), _MM_HINT_T0);
+    __m512i both = load512(halves);
+    *low = _mm512_shuffle_epi8(*low, _mm512_and_si512(both, low_half));
+    *high = _mm512_shuffle_epi8(*high, _mm512_and_si512(_mm512_srli_epi16(both, 4), low_half));
+}
+
 /* One block of 4-bit weights times `tokens` tokens. Two sums a token, for the low and the high halves. */
 AVX512_VNNI_INLINE void block4(const int tokens, const uint8_t *halves, const uint8_t *codes, const uint8_t *codebooks,
                                int depth, struct vectors x, int t, int32_t *out, int64_t out_stride)
 {
-    const __m512i low_half = _mm512_set1_epi8(15);
     const int8_t *vector = x.data + t * x.stride;
     __m512i sum[8][2];
 #pragma GCC unroll 8
@@ -142,11 +151,8 @@ AVX512_VNNI_INLINE void block4(const int tokens, const uint8_t *halves, const ui
         sum[i][1] = _mm512_setzero_si512();
     }
     for (int k = 0; k < depth; k += 8) {
-        __m512i both = load512(halves + 8 * k);
-        _mm_prefetch((const char *)(halves + 8 * k + fetch_ahead), _MM_HINT_T0);
         __m512i low = codebook(codebooks, codes[k / 4]), high = codebook(codebooks, codes[k / 4 + 1]);
-        low = _mm512_shuffle_epi8(low, _mm512_and_si512(both, low_half));
-        high = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(both, 4), low_half));
+        look_up(halves + 8 * k, &low, &high);
 #pragma GCC unroll 8
         for (int i = 0; i < tokens; i++) {
             sum[i][0] = _mm512_dpbusd_epi32(sum[i][0], low, four(vector + i * x.stride + k));
@@ -162,11 +168,8 @@ AVX512_VNNI_INLINE void block4(const int tokens, const uint8_t *halves, const ui
 AVX512_VNNI_INLINE void add_eight(__m512i *sum, const uint8_t *halves, const uint8_t *codebooks, unsigned codes,
                                   const int8_t *x)
 {
-    const __m512i low_half = _mm512_set1_epi8(15);
-    _mm_prefetch((const char *)(halves + fetch_ahead), _MM_HINT_T0);
-    __m512i both = load512(halves), low = codebook(codebooks, codes & 255), high = codebook(codebooks, codes >> 8 & 255);
-    low = _mm512_shuffle_epi8(low, _mm512_and_si512(both, low_half));
-    high = _mm512_shuffle_epi8(high, _mm512_and_si512(_mm512_srli_epi16(both, 4), low_half));
+    __m512i low = codebook(codebooks, codes & 255), high = codebook(codebooks, codes >> 8 & 255);
+    look_up(halves, &low, &high);
     sum[0] = _mm512_dpbusd_epi32(sum[0], low, four(x));
     sum[1] = _mm512_dpbusd_epi32(sum[1], high, four(x + 4));
 }

@@ -9,11 +9,12 @@ from secrets import randbelow, token_hex
 from typing import ClassVar
 
 from inference.config import ENGINE
+from inference.drain import drain
 from inference.errors import ContextError, TokenizerError
 from inference.sampling import SamplingParams, micro, parse_logit_bias
 from web.chat import render_chat
 from web.errors import RequestError
-from web.generation import LoggedRun, drain
+from web.generation import LoggedRun
 from web.openai_schemas import SEED_END, ChatRequest, CompletionRequest, GenerationFields, Number
 from web.present import Json, run_json
 from web.services import Services

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
+from inference.drain import drain
 from inference.engine import Engine
 from inference.sampling import SamplingParams
 from inference.transcript import Transcript
@@ -137,16 +138,6 @@ class GenerationService:
                 old.prompt_tokens + len(transcript.prompt_ids),
                 old.output_tokens + len(transcript.output_ids),
             )
-
-
-def drain(stream: Generator[str, None, LoggedRun]) -> LoggedRun:
-    """Run a stream to its end, whatever text it yields."""
-    while True:
-        try:
-            next(stream)
-        except StopIteration as end:
-            run: LoggedRun = end.value
-            return run
 
 
 def _statement(transcript: Transcript, content: Content, counter: int) -> GenerationStatement:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import native
+from inference.drain import drain
 from inference.engine import Engine
 from inference.errors import ModelFileError
 from inference.modelfile import ModelFile
@@ -83,13 +84,7 @@ def test_a_flipped_byte_anywhere_is_refused(tmp_path):
 def test_runs_are_frozen(model, vectors, kernels, threads):
     engine = Engine(model, threads=threads, kernels=kernels)
     for (prompt, params), expected in zip(RUNS, vectors["runs"], strict=True):
-        run = engine.generate(engine.encode_prompt(prompt), params)
-        while True:
-            try:
-                next(run)
-            except StopIteration as end:
-                transcript = end.value
-                break
+        transcript = drain(engine.generate(engine.encode_prompt(prompt), params))
         assert list(transcript.output_ids) == expected["output_ids"]
         assert transcript.finish_reason == expected["finish_reason"]
         logits = engine.logits(transcript.prompt_ids + transcript.output_ids)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from inference.drain import drain
 from inference.engine import Engine
 from inference.sampling import SamplingParams
 from inference.transcript import Transcript
@@ -54,13 +55,7 @@ def measure(engine: Engine, tokens: int) -> Speed:
 
 def generated(engine: Engine, prompt: Sequence[int], params: SamplingParams) -> Transcript:
     """The whole of a run."""
-    stream = engine.generate(prompt, params)
-    while True:
-        try:
-            next(stream)
-        except StopIteration as end:
-            transcript: Transcript = end.value
-            return transcript
+    return drain(engine.generate(prompt, params))
 
 
 def _best(work: Callable[[], object]) -> float:
