@@ -75,7 +75,10 @@ def parse_checkpoint(note: bytes) -> tuple[Checkpoint, Note]:
 
 
 def sign(checkpoint: Checkpoint, keys: Sequence[SigningKey]) -> bytes:
-    """The signed note of this checkpoint. Never sign two roots of one size: persist the first before this is shown."""
+    """The note of this checkpoint, signed by the log's keys; an ML-DSA-44 key states no time.
+
+    Never sign two roots of one size: persist the first before this is shown.
+    """
     return sign_note(checkpoint.text(), keys)
 
 

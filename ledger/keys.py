@@ -1,11 +1,12 @@
-"""Ed25519 keys: their names, identifiers, text forms and files (C2SP signed-note).
+"""Keys: their names, identifiers, text forms and files (C2SP signed-note).
 
     rail.example/log1+7fd7bc70+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4    public
     PRIVATE+KEY+rail.example/log1+7fd7bc70+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f    secret
 
     key id = first 4 bytes of SHA-256(name || "\\n" || algorithm || public key)
 
-The same form serves logs and operators (algorithm 0x01) and witnesses (0x04). A key signs for one purpose only.
+The same form serves logs and operators (algorithm 0x01, Ed25519), witnesses (0x04, Ed25519 with a time) and, for both,
+ML-DSA-44 with a time (0x06). A secret is a 32-byte seed for each of them. A key signs for one purpose only.
 """
 
 import os
@@ -18,21 +19,24 @@ from typing import Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from ledger import ml_dsa
 from ledger.encoding import format_base64, parse_base64
 from ledger.errors import ParseError, SignatureInvalid
 from ledger.key_files import read_secret, write_secret
 
 ED25519 = 0x01
 COSIGNATURE_V1 = 0x04
-ALGORITHMS = (ED25519, COSIGNATURE_V1)
+ML_DSA_44 = 0x06
+ALGORITHMS = (ED25519, COSIGNATURE_V1, ML_DSA_44)
 
 SEED_BYTES = 32
 PUBLIC_BYTES = 32
 SIGNATURE_BYTES = 64
 KEY_ID_BYTES = 4
 NAME_BYTES_MAX = 255
-KEY_TEXT_CHARS_MAX = 400
+KEY_TEXT_CHARS_MAX = 2100  # a name, and an ML-DSA-44 key in base64
 
+_KNOWN = "0x01, 0x04 (Ed25519) and 0x06 (ML-DSA-44)"
 _PRIVATE_PREFIX = "PRIVATE+KEY+"
 _KEY_ID_HEX = re.compile("[0-9a-f]{8}", re.ASCII)
 # Unicode white space, ASCII controls and the plus sign; written out because str.isspace moves with Python's version.
@@ -82,8 +86,11 @@ class VerifyKey:
     def __post_init__(self) -> None:
         check_key_name(self.name)
         if self.algorithm not in ALGORITHMS:
-            raise ParseError("vkey_algorithm", f"signature algorithm 0x{self.algorithm:02x} is not Ed25519")
-        check_public_key(self.public, "vkey_public")
+            raise ParseError("vkey_algorithm", f"signature algorithm 0x{self.algorithm:02x} is not one of {_KNOWN}")
+        if self.algorithm != ML_DSA_44:
+            check_public_key(self.public, "vkey_public")
+        elif len(self.public) != ml_dsa.PUBLIC_BYTES:
+            raise ParseError("vkey_public", f"an ML-DSA-44 key has {ml_dsa.PUBLIC_BYTES} bytes")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -105,8 +112,9 @@ class VerifyKey:
         return f"{self.name}+{self.key_id.hex()}+{format_base64(bytes([self.algorithm]) + self.public)}"
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Raise SignatureInvalid (`signature`) unless this key made the raw 64-byte signature over `message`."""
-        verify_ed25519(self.public, message, signature, "signature", f"the signature by {self.name}")
+        """Raise SignatureInvalid (`signature`) unless this key made the raw signature over `message`."""
+        check = ml_dsa.verify if self.algorithm == ML_DSA_44 else verify_ed25519
+        check(self.public, message, signature, "signature", f"the signature by {self.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +129,12 @@ class SigningKey:
     def __post_init__(self) -> None:
         check_key_name(self.name)
         if self.algorithm not in ALGORITHMS:
-            raise ParseError("key_algorithm", f"signature algorithm 0x{self.algorithm:02x} is not Ed25519")
+            raise ParseError("key_algorithm", f"signature algorithm 0x{self.algorithm:02x} is not one of {_KNOWN}")
         if len(self._seed) != SEED_BYTES:
-            raise ParseError("key_seed", f"an Ed25519 seed has {SEED_BYTES} bytes, not {len(self._seed)}")
-        object.__setattr__(self, "public", self._private().public_key().public_bytes_raw())
+            raise ParseError("key_seed", f"a seed has {SEED_BYTES} bytes, not {len(self._seed)}")
+        post_quantum = self.algorithm == ML_DSA_44
+        public = ml_dsa.public_of(self._seed) if post_quantum else self._private().public_key().public_bytes_raw()
+        object.__setattr__(self, "public", public)
 
     @classmethod
     def generate(cls, name: str, algorithm: int = ED25519) -> Self:
@@ -133,7 +143,7 @@ class SigningKey:
 
     @classmethod
     def from_seed(cls, name: str, seed: bytes, algorithm: int = ED25519) -> Self:
-        """The key with this 32-byte seed (RFC 8032 private key)."""
+        """The key with this 32-byte seed (private key of RFC 8032, or seed of FIPS 204)."""
         return cls(name, seed, algorithm)
 
     @property
@@ -152,7 +162,9 @@ class SigningKey:
         return self.verify_key.vkey
 
     def sign(self, message: bytes) -> bytes:
-        """Raw 64-byte Ed25519 signature; deterministic (RFC 8032)."""
+        """Raw signature: of Ed25519, 64 bytes and always the same; of ML-DSA-44, 2,420 bytes and random."""
+        if self.algorithm == ML_DSA_44:
+            return ml_dsa.sign(self._seed, message)
         return self._private().sign(message)
 
     def _private(self) -> Ed25519PrivateKey:
@@ -193,7 +205,7 @@ def check_public_key(public: bytes, code: str) -> None:
 
 
 def _parse_key_text(text: str, kind: str) -> tuple[str, int, bytes]:
-    """Split '<name>+<8 hex>+<base64(algorithm || 32 bytes)>' on its first two plus signs: (name, algorithm, bytes)."""
+    """Split '<name>+<8 hex>+<base64(algorithm || bytes)>' on its first two plus signs: (name, algorithm, bytes)."""
     parts = text.split("+", 2) if len(text) <= KEY_TEXT_CHARS_MAX else []
     if len(parts) != 3:
         raise ParseError(f"{kind}_format", f"not '<name>+<key id>+<base64>': {_shown(text, kind)}")
@@ -204,8 +216,9 @@ def _parse_key_text(text: str, kind: str) -> tuple[str, int, bytes]:
         data = parse_base64(encoded, f"{kind}_base64", "the key")
     except ParseError:
         raise ParseError(f"{kind}_base64", f"the key is not canonical base64: {_shown(text, kind)}") from None
-    if len(data) != 1 + SEED_BYTES:
-        raise ParseError(f"{kind}_length", f"the key has {len(data)} bytes, not 1 + {SEED_BYTES}")
+    expected = ml_dsa.PUBLIC_BYTES if kind == "vkey" and data[:1] == bytes([ML_DSA_44]) else SEED_BYTES
+    if len(data) != 1 + expected:
+        raise ParseError(f"{kind}_length", f"the key has {len(data)} bytes, not 1 + {expected}")
     return name, data[0], data[1:]
 
 

@@ -8,7 +8,7 @@ A `Log` is safe for threads. Any number of processes may open the same database,
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 from ledger import checkpoint, merkle, store
@@ -35,32 +35,35 @@ SIGN_ATTEMPTS = 5  # for a counter that another process takes first
 class Log(LogReader):
     """An append-only log in a database. Made by `create` or `open`."""
 
-    def __init__(self, database: Database, identity: Identity, key: SigningKey | None) -> None:
+    def __init__(
+        self, database: Database, identity: Identity, key: SigningKey | None, also: Sequence[SigningKey] = ()
+    ) -> None:
         super().__init__(database, identity)
-        self._sequencer = Sequencer(database, identity.origin, key) if key is not None else None
+        self._sequencer = Sequencer(database, identity.origin, [key, *also]) if key is not None else None
 
     @classmethod
-    def create(cls, database_url: str, origin: str, key: SigningKey) -> Self:
-        """A new, empty log with a signed checkpoint of size 0.
+    def create(cls, database_url: str, origin: str, key: SigningKey, also: Sequence[SigningKey] = ()) -> Self:
+        """A new, empty log with a signed checkpoint of size 0; the keys in `also` sign each checkpoint too.
 
         LogConflict `log_exists`, ParseError `origin`, StoreError.
         """
-        if key.name != origin:
-            raise ParseError("origin", f"the log's key is named {key.name!r}; it must bear the log's origin {origin!r}")
+        for each in (key, *also):
+            if each.name != origin:
+                raise ParseError("origin", f"the log's key is named {each.name!r}, not by the log's origin {origin!r}")
         empty = Checkpoint(origin, 0, merkle.EMPTY_ROOT)
         database = Database(database_url, create=True)
         identity = Identity(origin, key.vkey)
         try:
             with database.write() as connection:
-                store.create_schema(connection, identity, Head(0, empty.root, checkpoint.sign(empty, [key])))
+                store.create_schema(connection, identity, Head(0, empty.root, checkpoint.sign(empty, [key, *also])))
         except LedgerError:
             database.close()
             raise
-        return cls(database, identity, key)
+        return cls(database, identity, key, also)
 
     @classmethod
-    def open(cls, database_url: str, key: SigningKey | None) -> Self:
-        """An existing log; with no key it can only be read.
+    def open(cls, database_url: str, key: SigningKey | None, also: Sequence[SigningKey] = ()) -> Self:
+        """An existing log; with no key it can only be read. Keys in `also` sign with the log's own.
 
         NotFound `database_missing` or `log_missing`, LogConflict `wrong_key`, StoreError.
         """
@@ -76,7 +79,7 @@ class Log(LogReader):
         except LedgerError:
             database.close()
             raise
-        return cls(database, identity, key)
+        return cls(database, identity, key, also)
 
     def close(self) -> None:
         """Finishes what was submitted and closes the connections."""

@@ -1,4 +1,4 @@
-"""Signed notes (C2SP signed-note) with Ed25519 signatures and cosignature/v1 timestamps (C2SP tlog-cosignature).
+"""Signed notes (C2SP signed-note) with plain signatures and with timestamped ones (C2SP tlog-cosignature).
 
     This is an example message.                                                      text, UTF-8, ends with a newline
                                                                                      blank line
@@ -7,23 +7,22 @@
 A signature line is an em dash, a blank, the key's name, a blank and base64(4-byte key id || signature). Lines by
 unknown keys are ignored; one bad signature by a known key refuses the whole note.
 
-    algorithm 0x01   signature = Ed25519(text)
-    algorithm 0x04   signature = 64-bit time || Ed25519("cosignature/v1\\n" "time " decimal "\\n" || text)
+    algorithm 0x01         signature = Ed25519(text)
+    algorithms 0x04, 0x06  signature = 64-bit time || signature of ledger.cosignature's message
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ledger.cosignature import TIME_BYTES, TIME_MAX, TIMED, cosigned_message
 from ledger.encoding import format_base64, parse_base64
 from ledger.errors import ParseError, SignatureInvalid
-from ledger.keys import COSIGNATURE_V1, ED25519, KEY_ID_BYTES, SigningKey, VerifyKey, check_key_name
+from ledger.keys import COSIGNATURE_V1, ED25519, KEY_ID_BYTES, ML_DSA_44, SigningKey, VerifyKey, check_key_name
 
 NOTE_BYTES_MAX = 512 * 1024  # A hundred lines of the largest signature in use (ML-DSA-44).
 SIGNATURES_MAX = 100
-COSIGNATURE_TIME_MAX = 2**63 - 1
 
-_TIME_BYTES = 8
 _DASH = "\u2014 "
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 
@@ -101,24 +100,21 @@ def check_text(text: str) -> None:
 
 
 def sign_note(text: str, keys: Iterable[SigningKey]) -> bytes:
-    """The note with one plain signature by each key."""
+    """The note with one signature by each key; an ML-DSA-44 key states no time."""
     check_text(text)
-    return Note(text, tuple(sign_text(text, key) for key in keys)).format()
+    return Note(text, tuple(sign_text(text, key, 0 if key.algorithm == ML_DSA_44 else None) for key in keys)).format()
 
 
 def sign_text(text: str, key: SigningKey, time: int | None = None) -> NoteSignature:
-    """Signature line of a plain key, or the cosignature of a witness key at `time` (unix seconds, not zero)."""
-    if (time is not None) != (key.algorithm == COSIGNATURE_V1):
+    """Signature line of a plain key, or of a timestamped one at `time` (unix seconds; zero for ML-DSA-44 only)."""
+    if (time is not None) != (key.algorithm in TIMED):
         raise ValueError("a cosignature key signs with a time, any other key without")
     if time is None:
         return NoteSignature(key.name, key.key_id, key.sign(text.encode()))
-    if not 0 < time <= COSIGNATURE_TIME_MAX:
+    if not (key.algorithm == COSIGNATURE_V1) <= time <= TIME_MAX:
         raise ValueError(f"cosignature time {time} is not in 1..2**63-1")
-    return NoteSignature(key.name, key.key_id, time.to_bytes(_TIME_BYTES, "big") + key.sign(_cosigned(text, time)))
-
-
-def _cosigned(text: str, time: int) -> bytes:
-    return f"cosignature/v1\ntime {time}\n{text}".encode()
+    signature = key.sign(cosigned_message(key.algorithm, key.name, time, text))
+    return NoteSignature(key.name, key.key_id, time.to_bytes(TIME_BYTES, "big") + signature)
 
 
 def verify_signatures(note: Note, keys: Sequence[VerifyKey]) -> list[Verified]:
@@ -140,11 +136,11 @@ def verify_signatures(note: Note, keys: Sequence[VerifyKey]) -> list[Verified]:
 def _verify(text: str, signature: NoteSignature, key: VerifyKey) -> int | None:
     """Check one signature; returns the time of a cosignature."""
     message, raw, time = text.encode(), signature.blob, None
-    if key.algorithm == COSIGNATURE_V1:
-        time, raw = int.from_bytes(raw[:_TIME_BYTES], "big"), raw[_TIME_BYTES:]
-        if time > COSIGNATURE_TIME_MAX:
+    if key.algorithm in TIMED:
+        time, raw = int.from_bytes(raw[:TIME_BYTES], "big"), raw[TIME_BYTES:]
+        if time > TIME_MAX:
             raise SignatureInvalid("note_signature", f"the cosignature by {key.name} has an impossible time")
-        message = _cosigned(text, time)
+        message = cosigned_message(key.algorithm, key.name, time, text)
     else:
         assert key.algorithm == ED25519
     try:

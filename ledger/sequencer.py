@@ -43,10 +43,10 @@ class _Ticket:
 class Sequencer:
     """One thread, started by the first submission. Not to be used across a fork."""
 
-    def __init__(self, database: Database, origin: str, key: SigningKey) -> None:
+    def __init__(self, database: Database, origin: str, keys: Sequence[SigningKey]) -> None:
         self._database = database
         self._origin = origin
-        self._key = key
+        self._keys = keys
         self._process = os.getpid()
         # Owned by the sequencer's thread. The right edge of the tree as of our last commit; None: read it again.
         self._frontier: Frontier | None = None
@@ -153,7 +153,7 @@ class Sequencer:
     def _sign(self, frontier: Frontier) -> Head:
         """The last act before the commit, with the row locked: the note leaves this transaction only if it commits."""
         signed = Checkpoint(self._origin, frontier.size, frontier.root())
-        return Head(signed.size, signed.root, checkpoint.sign(signed, [self._key]))
+        return Head(signed.size, signed.root, checkpoint.sign(signed, self._keys))
 
 
 def _admit(admission: Admission, group: Sequence[Submission], attempted: dict[bytes, int]) -> list[Placed] | Exception:

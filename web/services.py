@@ -15,7 +15,7 @@ from inference.layout import matrix_shapes
 from inference.modelfile import ModelFile
 from ledger.errors import LogConflict
 from ledger.index import ContentIndex
-from ledger.keys import SigningKey, operator_id
+from ledger.keys import ML_DSA_44, SigningKey, operator_id
 from ledger.log import Log
 from ledger.statement import ModelStatement, OperatorStatement
 from web.appender import Appender
@@ -125,16 +125,19 @@ def _log_key(settings: Settings) -> SigningKey:
 
 def _log(settings: Settings, key: SigningKey) -> Log:
     """Open the log, or make it if this home never had one. A log that is gone is an error, never a new log."""
+    also = []
+    if settings.log_ml_dsa:
+        also.append(_key(settings.log_ml_dsa_key, lambda: SigningKey.generate(key.name, ML_DSA_44)))
     made = settings.home / "log.made"
     if made.exists():
-        return Log.open(settings.database, key)
+        return Log.open(settings.database, key, also)
     try:
-        log = Log.create(settings.database, key.name, key)
+        log = Log.create(settings.database, key.name, key, also)
     except LogConflict as error:
         # A crash between creating the log and the mark below; open() refuses a log of another key.
         if error.code != "log_exists":
             raise
-        log = Log.open(settings.database, key)
+        log = Log.open(settings.database, key, also)
     replace_file(made, f"{key.name}\n".encode())
     return log
 

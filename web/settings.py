@@ -26,6 +26,7 @@ class Settings:
     threads: int | None = None  # None: the engine's choice
     kernels: str | None = None  # None: RAIL_KERNELS or the fastest
     visibility: str = "public"  # of generations whose request names none
+    log_ml_dsa: bool = False  # whether checkpoints bear a second signature, ML-DSA-44, by a key of its own
     max_text_bytes: int = 1_000_000  # a pasted text, as UTF-8
     max_prompt_bytes: int = 1 << 20  # a request to generate, whole
     max_generations: int = 16  # running and waiting together; more are refused with 503
@@ -44,6 +45,10 @@ class Settings:
     @property
     def log_key(self) -> Path:
         return self.home / "keys" / "log.key"
+
+    @property
+    def log_ml_dsa_key(self) -> Path:
+        return self.home / "keys" / "log-ml-dsa.key"
 
     @property
     def operator_key(self) -> Path:
@@ -70,6 +75,8 @@ class Settings:
         for name in ("port", "threads", "max_text_bytes", "max_prompt_bytes", "max_generations"):
             if name in given:
                 given[name] = _whole(name, given[name])
+        if "log_ml_dsa" in given:
+            given["log_ml_dsa"] = _yes_or_no("log_ml_dsa", given["log_ml_dsa"])
         return cls(
             home=home,
             database=str(given.pop("database", f"sqlite:///{home / 'rail.db'}")),
@@ -83,3 +90,10 @@ def _whole(name: str, value: object) -> int:
     if not text.isascii() or not text.isdigit():
         raise SettingsError("bad_number", f"RAIL_{name.upper()} is {text!r}; a whole number is needed")
     return int(text)
+
+
+def _yes_or_no(name: str, value: object) -> bool:
+    text = str(value).lower()
+    if text not in ("0", "1", "false", "true"):
+        raise SettingsError("bad_switch", f"RAIL_{name.upper()} is {text!r}; it is 1 (on) or 0 (off)")
+    return text in ("1", "true")

@@ -11,6 +11,7 @@ from ledger import cbor
 from ledger.checkpoint import open_witnessed
 from ledger.keys import SigningKey, operator_id
 from ledger.merkle import leaf_hash
+from ledger.policy import open_by_policy, parse_policy
 from ledger.proof import TlogProof, check_tlog_proof, parse_tlog_proof
 from ledger.tiles import decode_bundle, parse_tile_path
 
@@ -73,6 +74,10 @@ def test_checkpoint_and_proof() -> None:
     proof = parse_tlog_proof(f"{head}\n\n".encode() + note)
     assert isinstance(proof, TlogProof)
     check_tlog_proof(proof, leaf_hash(b"entry 1"), LOG_KEY.verify_key)
+
+
+def test_policy() -> None:
+    assert open_by_policy(block(6).encode(), parse_policy(block(17).encode())).checkpoint.size == 3
 
 
 def test_receipt() -> None:

@@ -11,6 +11,7 @@ from web.cli.output import Exit
 @option("--port", type=click.IntRange(1, 65535), help="Port to listen on. [default: 8080]")
 @option("--request-threads", type=click.IntRange(1, 512), default=16, show_default=True, help="Requests at one time.")
 @option("--origin", help="Name of a new log: the address it will have for ever, without https://.")
+@option("--log-ml-dsa", is_flag=True, help="Sign checkpoints with a second key too, ML-DSA-44.")
 @engine_options
 @home_option
 @json_option
@@ -19,6 +20,7 @@ def serve(
     port: int | None,
     request_threads: int,
     origin: str | None,
+    log_ml_dsa: bool,
     model: str | None,
     threads: int | None,
     kernels: str | None,
@@ -39,7 +41,14 @@ def serve(
     from web.cli.server import run_server
 
     settings = settings_from(
-        host=host, port=port, origin=origin, home=home, model=model, threads=threads, kernels=kernels
+        host=host,
+        port=port,
+        origin=origin,
+        log_ml_dsa=log_ml_dsa,
+        home=home,
+        model=model,
+        threads=threads,
+        kernels=kernels,
     )
     run_server(settings, request_threads, as_json)
     return Exit.OK
