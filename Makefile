@@ -55,6 +55,15 @@ $(VENV)/.tests-installed: $(VENV)/.installed requirements-test.lock
 	$(PIP) --require-hashes --no-deps --requirement requirements-test.lock
 	touch $@
 
+# Clients that need Python 3.12: make aics PYTHON312=/path/to/python3.12
+PYTHON312 ?= python3.12
+.PHONY: aics
+aics: $(VENV)/aics/.installed
+$(VENV)/aics/.installed: $(VENV)/.created tests/requirements-aics.txt
+	$(PYTHON312) -m venv $(VENV)/aics
+	$(VENV)/aics/bin/python -m pip --disable-pip-version-check install --quiet --requirement tests/requirements-aics.txt
+	touch $@
+
 # Rewrites the lock files from pyproject.toml: versions and hashes only.
 COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-options \
 	--no-header --annotation-style line pyproject.toml

@@ -57,11 +57,16 @@ class OpenedCheckpoint:
 
 def parse_text(text: str) -> Checkpoint:
     """Inverse of `Checkpoint.text`; raises ParseError (`checkpoint_lines`, `_origin`, `_size`, `_root`)."""
+    return Checkpoint(*parse_lines(text))
+
+
+def parse_lines(text: str) -> tuple[str, int, bytes]:
+    """Origin, size and root as the text has them, for a witness: whether they make a checkpoint is not looked at."""
     lines = text.split("\n")
     if len(lines) != 4 or lines[3]:
         raise ParseError("checkpoint_lines", f"a checkpoint has 3 lines (origin, size, root), not {len(lines) - 1}")
     origin, size, root = lines[:3]
-    return Checkpoint(
+    return (
         origin,
         parse_decimal(size, SIZE_MAX, "checkpoint_size", "the checkpoint's size"),
         parse_base64(root, "checkpoint_root", "the checkpoint's root"),

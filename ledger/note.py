@@ -75,10 +75,17 @@ def parse_note(data: bytes) -> Note:
         raise ParseError(
             "note_structure", "the note is not a text, a blank line and signature lines, each with a newline"
         )
+    return Note(text + "\n", parse_signatures(block))
+
+
+def parse_signatures(block: str) -> tuple[NoteSignature, ...]:
+    """Signature lines, each with its newline, at least one; raises ParseError (`note_signature_*`)."""
+    if not block.endswith("\n"):
+        raise ParseError("note_signature_line", "the last signature line has no newline")
     lines = block[:-1].split("\n")
     if len(lines) > SIGNATURES_MAX:
         raise ParseError("note_signature_count", f"the note has {len(lines)} signatures; the limit is {SIGNATURES_MAX}")
-    return Note(text + "\n", tuple(_parse_line(line) for line in lines))
+    return tuple(_parse_line(line) for line in lines)
 
 
 def _parse_line(line: str) -> NoteSignature:

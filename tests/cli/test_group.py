@@ -24,6 +24,11 @@ LEAVES = [
     ("log", "fsck"),
     ("log", "export"),
     ("log", "erase"),
+    ("witness", "init"),
+    ("witness", "add-log"),
+    ("witness", "remove-log"),
+    ("witness", "info"),
+    ("witness", "serve"),
     ("doctor",),
     ("bench", "engine"),
 ]
@@ -70,7 +75,7 @@ def test_a_wrong_option_is_one_line_with_a_hint_and_exit_code_2(rail: Rail) -> N
     assert rail("nonsense", "--json").error == "usage"
 
 
-@pytest.mark.parametrize("group", [(), ("model",), ("log",), ("bench",)])
+@pytest.mark.parametrize("group", [(), ("model",), ("log",), ("witness",), ("bench",)])
 def test_a_group_without_a_command_shows_its_help(here: Rail, group: tuple[str, ...]) -> None:
     done = here(*group)
     assert done.code == 2

@@ -14,6 +14,7 @@ from ledger.merkle import leaf_hash
 from ledger.policy import open_by_policy, parse_policy
 from ledger.proof import TlogProof, check_tlog_proof, parse_tlog_proof
 from ledger.tiles import decode_bundle, parse_tile_path
+from ledger.witness.request import parse_add_checkpoint
 
 SPEC = (Path(__file__).resolve().parents[2] / "ledger" / "SPEC.md").read_text(encoding="utf-8")
 
@@ -78,6 +79,12 @@ def test_checkpoint_and_proof() -> None:
 
 def test_policy() -> None:
     assert open_by_policy(block(6).encode(), parse_policy(block(17).encode())).checkpoint.size == 3
+
+
+def test_witness_request() -> None:
+    request = parse_add_checkpoint(block(18).encode())
+    assert (request.old_size, len(request.proof)) == (1, 1)
+    assert block(6).startswith(request.checkpoint.decode().removesuffix("...\n"))
 
 
 def test_receipt() -> None:

@@ -3,6 +3,8 @@
 import os
 import socket
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -19,12 +21,34 @@ GRACE_SECONDS = 30  # for requests that are running when the service is told to 
 SILENCE_SECONDS = 120  # without a sign of life from the worker's main loop, before it is replaced
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a worker serves, how it says so, and what to do as it leaves."""
+
+    app: Any  # WSGI
+    announce: Callable[[], None]
+    close: Callable[[], None]
+
+
 def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
-    """Serve until told to stop. Raises CommandError if the address is taken or the service cannot start."""
-    _check_address(settings.host, settings.port)
+    """Serve the log and its API until told to stop; errors as of `run_wsgi`."""
+
+    def build() -> Running:
+        from web import create_app
+        from web.services import build_services
+
+        services = build_services(settings)
+        return Running(create_app(services), lambda: _announce(services, as_json), services.close)
+
+    run_wsgi(settings.host, settings.port, request_threads, build, as_json)
+
+
+def run_wsgi(host: str, port: int, threads: int, build: Callable[[], Running], as_json: bool) -> None:
+    """Serve what `build` makes, in the worker. Raises CommandError if the address is taken or it cannot start."""
+    _check_address(host, port)
     arbiter = os.getpid()
     try:
-        _Server(settings, request_threads, as_json).run()
+        _Server(f"{_bracketed(host)}:{port}", threads, build, as_json).run()
     except SystemExit as end:
         if os.getpid() != arbiter:
             raise  # The worker, a fork of this process, leaves with the code that the arbiter waits for.
@@ -35,19 +59,20 @@ def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
 class _Server(BaseApplication):
     """Services are built in the worker, after the fork, because their threads and connections would not survive it."""
 
-    def __init__(self, settings: Settings, request_threads: int, as_json: bool) -> None:
-        self.settings = settings
-        self.request_threads = request_threads
+    def __init__(self, bind: str, threads: int, build: Callable[[], Running], as_json: bool) -> None:
+        self.bind = bind
+        self.threads = threads
+        self.build = build
         self.as_json = as_json
-        self.services: Services | None = None
+        self.running: Running | None = None
         super().__init__(prog="rail serve")
 
     def load_config(self) -> None:
         choices = {
-            "bind": f"{_bracketed(self.settings.host)}:{self.settings.port}",
+            "bind": self.bind,
             "workers": 1,
             "worker_class": "gthread",
-            "threads": self.request_threads,
+            "threads": self.threads,
             "timeout": SILENCE_SECONDS,
             "graceful_timeout": GRACE_SECONDS,
             "keepalive": 15,
@@ -61,35 +86,37 @@ class _Server(BaseApplication):
                 self.cfg.set(name, value)
 
     def load(self) -> Any:
-        from web import create_app
-        from web.services import build_services
-
         try:
-            self.services = build_services(self.settings)
-            app = create_app(self.services)
+            self.running = self.build()
         except Exception as error:
             report_error(as_command_error(error), self.as_json)
             sys.exit(Arbiter.APP_LOAD_ERROR)
-        self._announce(self.services)
-        return app
-
-    def _announce(self, services: "Services") -> None:
-        url = f"http://{_bracketed(self.settings.host)}:{self.settings.port}"
-        if self.as_json:
-            facts = {"url": url, "log_vkey": services.log.vkey, "home": str(self.settings.home), "pid": os.getppid()}
-            emit_json({"verdict": "serving", **facts, "model_root": services.engine.model.root.hex()})
-        else:
-            verdict_line("serving", url, Exit.OK)
-            fact("log key", services.log.vkey)
-            fact("home", self.settings.home)
-            fact("model", f"{services.engine.model.config.name} ({services.engine.model.root.hex()[:16]}…)")
-            fact("stop", "Ctrl-C")
+        self.running.announce()
         sys.stdout.flush()
+        return self.running.app
 
     def _close(self, server: object, worker: object) -> None:
         """Called in the worker as it leaves: what was submitted is written."""
-        if self.services is not None:
-            self.services.close()
+        if self.running is not None:
+            self.running.close()
+
+
+def url_of(host: str, port: int) -> str:
+    return f"http://{_bracketed(host)}:{port}"
+
+
+def _announce(services: "Services", as_json: bool) -> None:
+    settings = services.settings
+    url = url_of(settings.host, settings.port)
+    if as_json:
+        facts = {"url": url, "log_vkey": services.log.vkey, "home": str(settings.home), "pid": os.getppid()}
+        emit_json({"verdict": "serving", **facts, "model_root": services.engine.model.root.hex()})
+        return
+    verdict_line("serving", url, Exit.OK)
+    fact("log key", services.log.vkey)
+    fact("home", settings.home)
+    fact("model", f"{services.engine.model.config.name} ({services.engine.model.root.hex()[:16]}…)")
+    fact("stop", "Ctrl-C")
 
 
 def _check_address(host: str, port: int) -> None:
