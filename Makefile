@@ -26,16 +26,21 @@ lint: $(VENV)/.tests-installed
 bench: $(VENV)/.tests-installed
 	for script in tests/bench/bench_*.py; do $(BIN)/python $$script; done
 
-# Retrains the shipped model and converts it; needs the corpora (CORPORA=folder) and MINUTES of processor time.
+# Retrains the shipped model, measures and converts it; needs the corpora (CORPORA=folder) and MINUTES of processor time.
 CORPORA ?= ../shared/data/corpora
-MINUTES ?= 45
+MINUTES ?= 75
+TRAINED ?= var/training
+MODULE = $(BIN)/python -m inference.training
 model: $(VENV)/.installed
-	$(PIP) --requirement inference/training/requirements.txt
-	$(BIN)/python -m inference.training.train --corpora $(CORPORA) --out var/training --minutes $(MINUTES)
-	$(BIN)/python -m inference.training.check_export --corpora $(CORPORA) --out var/training
-	$(BIN)/python -m inference.training.plot_loss var/training/log.jsonl inference/models/loss.png
-	$(RAIL) convert var/training/model.bin inference/models/default.rail --tokenizer var/training/tokenizer.model \
-		--name rail-stories-3m
+	@$(PIP) --requirement inference/training/requirements.txt || { \
+		echo "hint: training needs torch and matplotlib, from the package index or a folder named by PIP_FIND_LINKS"; exit 2; }
+	$(MODULE).train --corpora $(CORPORA) --out $(TRAINED) --minutes $(MINUTES)
+	$(MODULE).check_export --corpora $(CORPORA) --out $(TRAINED)
+	$(MODULE).figures --corpora $(CORPORA) --out $(TRAINED) > $(TRAINED)/figures.json
+	$(MODULE).plot_loss $(TRAINED)/log.jsonl inference/models/loss.png
+	$(RAIL) convert $(TRAINED)/model.bin inference/models/default.rail --tokenizer $(TRAINED)/tokenizer.model \
+		--name rail-stories-6m --licence Apache-2.0
+	$(MODULE).memorisation --corpora $(CORPORA) > $(TRAINED)/memorisation.json
 
 # Says what is missing before anything is made. Debian splits venv and headers off Python.
 NEEDS := import pathlib, sys, sysconfig; sys.version_info >= (3, 11) or sys.exit("RAIL needs Python 3.11 or later: make PYTHON=python3.11 ..."); \

@@ -1,5 +1,6 @@
 """From a source checkpoint to a `.rail` file. The same sources and options give the same bytes on every machine."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -23,6 +24,8 @@ from inference.tokenizer import Tokenizer
 
 CONVERTER = "rail-convert/2"  # changes whenever the bytes of a converted model do
 
+SPDX = re.compile(r"[A-Za-z0-9(][A-Za-z0-9.+ ()-]{0,98}[A-Za-z0-9.+)]")
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -33,11 +36,13 @@ def convert(
     name: str | None = None,
     options: ConvertOptions = ConvertOptions(),  # noqa: B008 (frozen)
     progress: Progress = lambda step, done, total: None,
+    licence: str | None = None,
 ) -> bytes:
     """Convert a checkpoint, write `out`, and return the model root.
 
     `source` is a Hugging Face folder, a GGUF file, or a llama2.c `.bin`; only the last needs `tokenizer`, see
     `read_checkpoint`. `name` is the model's name for people, by default the source's base name without its ending.
+    `licence` is that of the weights, an SPDX expression, and ends up in the model's registration.
     `progress` is called with what is being done and how many weights of all are. Raises ConversionError for what cannot
     be read or is not supported, TokenizerError for a vocabulary that is not, ModelFileError (`unwritable`) if `out`
     cannot be written.
@@ -47,9 +52,10 @@ def convert(
     model = checkpoint.model
     _check_vocabulary(checkpoint)
     config = stored_config(model.config, options)
+    terms = {} if licence is None else {"licence": _spdx(licence)}
     provenance: dict[str, Any] = {
         "converter": CONVERTER,
-        "options": {"name": checkpoint.name, "source_format": checkpoint.format, **asdict(options)},
+        "options": {"name": checkpoint.name, "source_format": checkpoint.format, **asdict(options), **terms},
         "sources": dict(model.sources),
     }
     with ModelWriter(out, config, model.vocabulary, model.chat_template, provenance) as writer:
@@ -57,6 +63,14 @@ def convert(
             exponents = write_integers(writer, model, config, options, inputs, progress)
         progress(f"checking {Path(out).name}", 0, 0)
         return writer.finish(exponents)
+
+
+def _spdx(licence: str) -> str:
+    if not SPDX.fullmatch(licence):
+        raise ConversionError(
+            "licence", f"{licence!r} is no SPDX expression such as Apache-2.0 (at most 100 characters)"
+        )
+    return licence
 
 
 def _check_vocabulary(checkpoint: Checkpoint) -> None:

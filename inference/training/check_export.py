@@ -12,8 +12,11 @@ from pathlib import Path
 import torch
 
 from inference.training import data, numpy_forward
-from inference.training.evaluate import heads, held_out
+from inference.training.command import ended
+from inference.training.evaluate import held_out
+from inference.training.loop import load_checkpoint
 from inference.training.model import Llama, ModelConfig
+from inference.training.rows import heads
 from inference.training.tokenizer import load_tokenizer
 
 STORIES = 5
@@ -21,17 +24,13 @@ STORIES = 5
 TOLERANCE_NATS = 1e-4
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m inference.training.check_export", description="Verify model.bin.")
-    parser.add_argument("--corpora", type=Path, required=True, help="folder of the corpus files")
-    parser.add_argument("--out", type=Path, required=True, help="folder that the training wrote")
-    arguments = parser.parse_args(argv)
+def check(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     tokenizer = load_tokenizer(arguments.out / "tokenizer.model")
-    state = torch.load(arguments.out / "checkpoint.pt", weights_only=True)
+    state = load_checkpoint(arguments.out / "checkpoint.pt")
     model = Llama(ModelConfig(**state["shape"]))
     model.load_state_dict(state["model"])
-    stories = data.split_texts(data.read_corpus(arguments.corpora, data.HELDOUT_STORIES))[:STORIES]
+    stories = data.read_texts(arguments.corpora, (data.HELDOUT_STORIES,))[:STORIES]
     rows = heads(stories, tokenizer, model.config.seq_len)
     by_torch = held_out(model, rows, tokenizer).nats_per_token
     by_numpy = numpy_forward.nats_per_token(numpy_forward.read_llama2c(arguments.out / "model.bin"), rows)
@@ -40,6 +39,14 @@ def main(argv: list[str] | None = None) -> int:
         f"torch {by_torch:.6f}  numpy {by_numpy:.6f}  nats/token on {STORIES} stories: {'same' if same else 'DIFFER'}"
     )
     return 0 if same else 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m inference.training.check_export", description="Verify model.bin.")
+    parser.add_argument("--corpora", type=Path, required=True, help="folder of the corpus files")
+    parser.add_argument("--out", type=Path, required=True, help="folder that the training wrote")
+    arguments = parser.parse_args(argv)
+    return ended(lambda: check(arguments))
 
 
 if __name__ == "__main__":

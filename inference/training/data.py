@@ -1,13 +1,14 @@
-"""Corpus files to token sequences: one story is BOS + tokens + EOS.
+"""Corpus files to rows of token ids, all of one width: BOS, then as much text as fits.
 
-Training reads the two files of TRAIN_FILES and no others; the held-out files have
-their own names here and only the evaluation takes them.
+Stories are packed whole, several to a row; books are cut into rows. Training reads the files of STORY_FILES and
+BOOK_FILES and no others; the held-out files have their own names here and only the evaluation takes them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +18,20 @@ if TYPE_CHECKING:
 
 STORY_END = "<|endoftext|>"
 BOOK_END = "<|endofbook|>"
-TRAIN_FILES = ("tinystories_train_en.txt", "tinystories_train_extra_truecased_en.txt")
+STORY_FILES = ("tinystories_train_en.txt", "tinystories_train_extra_truecased_en.txt")
+BOOK_FILES = ("gutenberg_children_en.txt", "fairytaleqa_en.txt")
 HELDOUT_STORIES = "tinystories_heldout_en.txt"
 HELDOUT_BOOKS = "heldout_books_en.txt"
 
-# Rows of one batch are padded to a multiple of this, so few shapes occur.
-LENGTH_STEP = 32
+Row = list[int]
 
 
-class CorpusMissing(Exception):
-    """A corpus file is not where the command line said; the message says what to do."""
+class RunRefused(Exception):
+    """Something that a run needs is absent, damaged or of another run; the message says what to do."""
+
+
+class CorpusMissing(RunRefused):
+    """A corpus file is not where the command line said."""
 
 
 def read_corpus(folder: Path, name: str) -> str:
@@ -34,8 +39,8 @@ def read_corpus(folder: Path, name: str) -> str:
         return (folder / name).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise CorpusMissing(
-            f"no corpus file {folder / name}: name the folder that holds it with --corpora "
-            "(inference/models/MODEL_CARD.md lists the files, their sources and their SHA-256)"
+            f"no corpus file {folder / name}: name the folder that holds it with --corpora DIR, or CORPORA=DIR for "
+            "make model (inference/models/MODEL_CARD.md lists the files, their sources and their SHA-256)"
         ) from None
 
 
@@ -43,59 +48,62 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def split_texts(text: str, separator: str = STORY_END) -> list[str]:
+def split_texts(text: str) -> list[str]:
     """Texts between the separator lines, without blank space around them; empty ones are left out."""
-    return [part.strip() for part in text.split(separator) if part.strip()]
+    return [part.strip() for part in text.replace(BOOK_END, STORY_END).split(STORY_END) if part.strip()]
 
 
-def training_stories(folder: Path) -> list[str]:
-    return [story for name in TRAIN_FILES for story in split_texts(read_corpus(folder, name))]
+def read_texts(folder: Path, names: tuple[str, ...]) -> list[str]:
+    return [text for name in names for text in split_texts(read_corpus(folder, name))]
 
 
-def encode_stories(stories: list[str], tokenizer: SentencePieceProcessor) -> list[list[int]]:
-    return [[tokenizer.bos_id(), *ids, tokenizer.eos_id()] for ids in tokenizer.encode(stories)]
+def encode_texts(texts: list[str], tokenizer: SentencePieceProcessor) -> list[Row]:
+    """Each text as BOS + tokens + EOS."""
+    return [[tokenizer.bos_id(), *ids, tokenizer.eos_id()] for ids in tokenizer.encode(texts)]
 
 
-def join_some(rows: list[list[int]], share: float, rng: random.Random) -> list[list[int]]:
-    """A shuffled copy in which about `share` of the rows carry a second story.
+def pack(texts: list[Row], width: int) -> list[Row]:
+    """Rows of at most `width` ids: each text goes into the fullest row that has room; longer ones are cut at `width`.
 
-    Joined rows reach positions near the end of the context, which few stories do alone.
+    Only a text longer than a row loses anything, so few rows end inside a story.
     """
-    order = rng.sample(rows, len(rows))
-    joined: list[list[int]] = []
-    while order:
-        row = order.pop()
-        if order and rng.random() < share:
-            row = row + order.pop()
-        joined.append(row)
-    return joined
+    rows: list[Row] = []
+    room: list[tuple[int, int]] = []  # (free ids, row), in order
+    for text in texts:
+        text = text[:width]
+        place = bisect_left(room, (len(text), 0))
+        if place == len(room):
+            rows.append([])
+            free, row = width, len(rows) - 1
+        else:
+            free, row = room.pop(place)
+        rows[row].extend(text)
+        if free > len(text):
+            insort(room, (free - len(text), row))
+    return rows
 
 
-def padded_width(row: list[int]) -> int:
-    """Positions that a row takes as model input: its ids but the last, rounded up to LENGTH_STEP."""
-    return -(-(len(row) - 1) // LENGTH_STEP) * LENGTH_STEP
+def cut(texts: list[Row], width: int) -> list[Row]:
+    """Rows of at most `width` ids, each beginning with BOS: the texts' pieces in their order."""
+    return [text[:1] + text[start : start + width - 1] for text in texts for start in range(1, len(text), width - 1)]
 
 
-def epoch_batches(
-    rows: list[list[int]], *, seq_len: int, batch_tokens: int, joined_share: float, seed: int
-) -> Iterator[list[list[int]]]:
-    """One shuffled pass over all stories in batches of similar length.
+def shuffled_for_ever(texts: list[Row], arrange: str, width: int, seed: int) -> Iterator[Row]:
+    """Rows, pass after pass, each pass in an order of its own that depends on the seed alone."""
+    epoch = 0
+    while True:
+        rng = random.Random(f"{seed}/{arrange}/{epoch}")
+        rows = pack(rng.sample(texts, len(texts)), width) if arrange == "pack" else cut(texts, width)
+        rng.shuffle(rows)
+        yield from rows
+        epoch += 1
 
-    A batch holds at most `batch_tokens` positions after padding (or one row), and rows
-    are cut at seq_len + 1 ids. The order depends on `seed` alone.
-    """
-    rng = random.Random(seed)
-    cut = [row[: seq_len + 1] for row in join_some(rows, joined_share, rng)]
-    cut.sort(key=len)
-    batches: list[list[list[int]]] = []
-    current: list[list[int]] = []
-    for row in cut:
-        # Rows come shortest first, so this row's width is the width of the batch.
-        if current and padded_width(row) * (len(current) + 1) > batch_tokens:
-            batches.append(current)
-            current = []
-        current.append(row)
-    if current:
-        batches.append(current)
-    rng.shuffle(batches)
-    yield from batches
+
+def mixed_batches(
+    stories: list[Row], books: list[Row], *, width: int, story_rows: int, book_rows: int, seed: int
+) -> Iterator[list[Row]]:
+    """Batches without end, each of `story_rows` rows of stories, then `book_rows` rows of books."""
+    from_stories = shuffled_for_ever(stories, "pack", width, seed)
+    from_books = shuffled_for_ever(books, "cut", width, seed)
+    while True:
+        yield [next(from_stories) for _ in range(story_rows)] + [next(from_books) for _ in range(book_rows)]

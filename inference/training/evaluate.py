@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from inference.training.tokenizer import BOS_ID
+from inference.training.rows import bytes_of
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
@@ -38,19 +38,6 @@ class HeldOut:
         }
 
 
-def heads(texts: list[str], tokenizer: SentencePieceProcessor, seq_len: int) -> list[list[int]]:
-    """Each text as BOS + its first seq_len tokens; one row a text."""
-    return [[BOS_ID, *ids][: seq_len + 1] for ids in tokenizer.encode(texts)]
-
-
-def windows(texts: list[str], tokenizer: SentencePieceProcessor, seq_len: int) -> list[list[int]]:
-    """Long texts whole: consecutive pieces of seq_len tokens, each after its own BOS."""
-    rows = []
-    for ids in tokenizer.encode(texts):
-        rows += [[BOS_ID, *ids[i : i + seq_len]] for i in range(0, len(ids), seq_len)]
-    return rows
-
-
 @torch.no_grad()
 def held_out(model: Llama, rows: list[list[int]], tokenizer: SentencePieceProcessor) -> HeldOut:
     """Sum the loss of each row's tokens after the first; one row at a time, no padding."""
@@ -60,5 +47,5 @@ def held_out(model: Llama, rows: list[list[int]], tokenizer: SentencePieceProces
         logits = model(ids[None, :-1])[0]
         nats += F.cross_entropy(logits, ids[1:], reduction="sum").item()
         tokens += len(row) - 1
-        size += len(tokenizer.decode(row[1:]).encode())
+        size += bytes_of(row, tokenizer)
     return HeldOut(len(rows), tokens, size, nats)

@@ -14,18 +14,19 @@ from torch import Tensor, nn
 
 RMS_EPS = 1e-5
 ROPE_THETA = 10000.0
+QUERY_BLOCK = 128
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
     """Dimensions of one network, in the order of the llama2.c header."""
 
-    dim: int = 192
-    hidden_dim: int = 512
+    dim: int = 256
+    hidden_dim: int = 704
     n_layers: int = 6
-    n_heads: int = 6
-    n_kv_heads: int = 3
-    vocab_size: int = 2048
+    n_heads: int = 4
+    n_kv_heads: int = 2
+    vocab_size: int = 4096
     seq_len: int = 512
 
     def __post_init__(self) -> None:
@@ -86,15 +87,24 @@ class Block(nn.Module):
 
     def attention(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         batch, seq, _ = x.shape
-        split = (batch, seq, -1, self.config.head_dim)
-        q = rotate_pairs(self.wq(x).view(split).transpose(1, 2), cos, sin)
-        k = rotate_pairs(self.wk(x).view(split).transpose(1, 2), cos, sin)
+        width, groups = self.config.head_dim, self.config.n_kv_heads
+        split = (batch, seq, -1, width)
+        q = rotate_pairs(self.wq(x).view(split).transpose(1, 2), cos, sin).to(x.dtype)
+        k = rotate_pairs(self.wk(x).view(split).transpose(1, 2), cos, sin).to(x.dtype)
         v = self.wv(x).view(split).transpose(1, 2)
         # Query head h reads key head h // share, as in llama2.c.
-        share = self.config.n_heads // self.config.n_kv_heads
-        k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.wo(mixed.transpose(1, 2).reshape(batch, seq, -1))
+        q = (q * width**-0.5).view(batch, groups, -1, seq, width)
+        mixed = []
+        # In blocks of queries, so that what the mask would hide is mostly never computed.
+        for start in range(0, seq, QUERY_BLOCK):
+            end = min(start + QUERY_BLOCK, seq)
+            block = q[:, :, :, start:end]
+            scores = block.flatten(2, 3) @ k[:, :, :end].transpose(-1, -2)
+            hidden = torch.full((end - start, end - start), -torch.inf).triu(1)
+            scores = scores.view(*block.shape[:4], end).float() + F.pad(hidden, (start, 0))
+            weights = torch.softmax(scores, -1).to(v.dtype).flatten(2, 3)
+            mixed.append((weights @ v[:, :, :end]).view(block.shape))
+        return self.wo(torch.cat(mixed, 3).flatten(1, 2).transpose(1, 2).reshape(batch, seq, -1))
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         x = x + self.attention(self.rms_att(x), cos, sin)

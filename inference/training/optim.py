@@ -28,15 +28,17 @@ class OptimConfig:
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """The matrix with all singular values moved to about 1."""
+    """The matrix with all singular values moved to about 1, as far as bfloat16 tells them apart."""
     a, b, c = NEWTON_SCHULZ
+    precision = matrix.dtype
+    matrix = matrix.bfloat16()
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return (x.T if tall else x).to(precision)
 
 
 class Muon(torch.optim.Optimizer):

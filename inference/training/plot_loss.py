@@ -20,12 +20,13 @@ def draw(log: Path, picture: Path) -> None:
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     figure = Figure(figsize=(6, 3.4), dpi=100)
     axes = figure.subplots()
-    axes.plot(*series(entries, "train_loss"), color="#8aa4c8", linewidth=1, label="training batches")
-    axes.plot(*series(entries, "heldout_loss"), "o-", color="#b03a2e", markersize=4, label="held-out stories")
+    axes.plot(*series(entries, "train_loss"), color="#8aa4c8", linewidth=1, label="training batches, both kinds")
+    axes.plot(*series(entries, "unseen_books"), "s-", color="#3c7a4b", markersize=4, label="held-out books")
+    axes.plot(*series(entries, "unseen_stories"), "o-", color="#b03a2e", markersize=4, label="held-out stories")
     axes.set_xlabel("tokens seen (millions)")
     axes.set_ylabel("loss (nats per token)")
     # The first steps start near ln(vocabulary) and would flatten the rest of the curve.
-    axes.set_ylim(bottom=1.0, top=4.5)
+    axes.set_ylim(bottom=1.0, top=5.5)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.tight_layout()

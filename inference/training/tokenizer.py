@@ -13,9 +13,9 @@ import sentencepiece
 UNK_ID, BOS_ID, EOS_ID = 0, 1, 2
 
 
-def train_tokenizer(stories: list[str], path: Path, vocab_size: int) -> None:
+def train_tokenizer(texts: list[str], path: Path, vocab_size: int) -> None:
     """Train a byte-pair vocabulary of exactly vocab_size pieces and write it to path."""
-    lines = [line for story in stories for line in story.split("\n") if line]
+    lines = [line for text in texts for line in text.split("\n") if line]
     with path.open("wb") as sink:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
@@ -35,7 +35,7 @@ def train_tokenizer(stories: list[str], path: Path, vocab_size: int) -> None:
             eos_id=EOS_ID,
             pad_id=-1,
             num_threads=1,
-            # Lines longer than this are skipped; a story paragraph is far shorter.
+            # Lines longer than this are skipped; a paragraph is far shorter.
             max_sentence_length=16384,
             minloglevel=2,
         )

@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from inference.training.data import CorpusMissing
+from inference.training.command import ended
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -20,38 +20,38 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for all results; an unfinished run continues")
     parser.add_argument("--minutes", type=float, required=True, help="processor minutes a thread, all runs together")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument(
+        "--shape",
+        type=int,
+        nargs=6,
+        metavar=("WIDTH", "HIDDEN", "LAYERS", "HEADS", "KV_HEADS", "VOCABULARY"),
+        help="of the network (default: the shipped model's)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the first weights and the order of the stories")
     return parser.parse_args(argv)
 
 
-def train(arguments: argparse.Namespace) -> None:
+def train(arguments: argparse.Namespace) -> int:
     # Torch is not a dependency of the package, so it is looked for only here.
     from inference.training.export import export_llama2c
     from inference.training.loop import RunConfig, Training
     from inference.training.model import ModelConfig
 
+    arguments.out.mkdir(parents=True, exist_ok=True)
     run = RunConfig(minutes=arguments.minutes, threads=arguments.threads, seed=arguments.seed)
-    training = Training(arguments.corpora, arguments.out, ModelConfig(), run)
+    training = Training(arguments.corpora, arguments.out, ModelConfig(*arguments.shape or ()), run)
     training.fit()
     export_llama2c(training.model, arguments.out / "model.bin")
     summary = json.dumps(training.summary(), indent=2)
     (arguments.out / "summary.json").write_text(summary + "\n")
     print(summary)
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code 0 when the model is written, 2 when something that the run needs is absent."""
     arguments = parse_arguments(argv)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    try:
-        train(arguments)
-    except ModuleNotFoundError as missing:
-        print(f"no module {missing.name}: pip install -r inference/training/requirements.txt", file=sys.stderr)
-        return 2
-    except CorpusMissing as missing:
-        print(missing, file=sys.stderr)
-        return 2
-    return 0
+    return ended(lambda: train(arguments))
 
 
 if __name__ == "__main__":

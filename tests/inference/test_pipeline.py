@@ -100,6 +100,16 @@ def test_name_is_an_option(sources: Path) -> None:
         convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", name="a/b")
 
 
+def test_licence_is_kept_where_it_was_stated(sources: Path) -> None:
+    convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin")
+    assert "licence" not in ModelFile.open(sources / "m.rail").provenance["options"]
+    convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", licence="Apache-2.0 OR MIT")
+    assert ModelFile.open(sources / "m.rail").provenance["options"]["licence"] == "Apache-2.0 OR MIT"
+    for wrong in ("", "Apache 2\n", "x" * 101, "MIT "):
+        with pytest.raises(ConversionError, match="SPDX"):
+            convert(sources / "small.bin", sources / "m.rail", sources / "tok.bin", licence=wrong)
+
+
 @pytest.mark.parametrize(
     ("source", "tokenizer", "code"),
     [

@@ -1,14 +1,13 @@
 """The training code: data and tokenizer without torch; a tiny model, two steps and the export with it."""
 
-import random
 import sys
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from inference.training import data, numpy_forward, tokenizer, train
+from inference.training import data, memorisation, numpy_forward, tokenizer, train
 
 STORIES = [
     f'Once upon a time, {name} had {n} {colour} balls.\n"Look!" said {name}. The {animal} ran to the {place}.'
@@ -26,7 +25,7 @@ STORIES = [
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpora")
     text = "\n<|endoftext|>\n".join(STORIES)
-    for name in (*data.TRAIN_FILES, data.HELDOUT_STORIES):
+    for name in (*data.STORY_FILES, *data.BOOK_FILES, data.HELDOUT_STORIES):
         (folder / name).write_text(text, encoding="utf-8")
     (folder / data.HELDOUT_BOOKS).write_text(text.replace(data.STORY_END, data.BOOK_END), encoding="utf-8")
     return folder
@@ -40,15 +39,16 @@ def tokens(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_stories_are_split_at_separator_lines_and_empty_ones_left_out() -> None:
-    assert data.split_texts("\n one \n<|endoftext|>\n\n<|endoftext|>\ntwo\n\nlines\n<|endoftext|>\n") == [
+    assert data.split_texts("\n one \n<|endoftext|>\n\n<|endofbook|>\ntwo\n\nlines\n<|endoftext|>\n") == [
         "one",
         "two\n\nlines",
     ]
 
 
 def test_held_out_and_evaluation_files_are_not_training_files() -> None:
-    assert not {data.HELDOUT_STORIES, data.HELDOUT_BOOKS} & set(data.TRAIN_FILES)
-    assert not any("heldout" in name or "eval" in name for name in data.TRAIN_FILES)
+    trained_on = (*data.STORY_FILES, *data.BOOK_FILES)
+    assert not {data.HELDOUT_STORIES, data.HELDOUT_BOOKS} & set(trained_on)
+    assert not any("heldout" in name or "eval" in name for name in trained_on)
 
 
 @pytest.mark.parametrize(
@@ -81,38 +81,54 @@ def test_tokenizer_training_is_reproducible(tokens, tmp_path: Path) -> None:
 
 
 def test_story_is_bos_tokens_eos(tokens) -> None:
-    (row,) = data.encode_stories(STORIES[:1], tokens)
+    (row,) = data.encode_texts(STORIES[:1], tokens)
     assert row == [1, *tokens.encode(STORIES[0]), 2]
 
 
-def test_joining_keeps_every_token() -> None:
-    rows = [[n] * (n + 1) for n in range(50)]
-    joined = data.join_some(rows, 0.5, random.Random(1))
-    assert len(joined) < len(rows)
-    assert sorted(chain(*joined)) == sorted(chain(*rows))
+def test_packing_keeps_every_text_whole_and_leaves_little_room() -> None:
+    texts = [[n] * (1 + n * 7 % 60) for n in range(300)]
+    rows = data.pack(texts, 64)
+    assert max(map(len, rows)) <= 64
+    assert sum(map(len, rows)) / (64 * len(rows)) > 0.95
+    assert sorted(chain(*rows)) == sorted(chain(*texts))
+    runs = [row.count(n) for row in rows for n in set(row)]
+    assert sorted(runs) == sorted(map(len, texts))
+    assert data.pack([[1] * 100], 64) == [[1] * 64]
 
 
-@pytest.mark.parametrize("batch_tokens", [32, 64, 100, 4096])
-def test_batches_hold_every_row_once_within_their_bound(batch_tokens: int) -> None:
-    rows = [[n] * (2 + n % 70) for n in range(200)]
-    batches = list(data.epoch_batches(rows, seq_len=64, batch_tokens=batch_tokens, joined_share=0.0, seed=3))
-    for batch in batches:
-        width = max(data.padded_width(row) for row in batch)
-        assert len(batch) == 1 or width * len(batch) <= batch_tokens
-    assert sorted(row for batch in batches for row in batch) == sorted(row[:65] for row in rows)
+def test_cutting_keeps_every_token_behind_a_bos() -> None:
+    texts = [[1, *range(10, 10 + n), 2] for n in (0, 1, 5, 6, 7, 40)]
+    rows = data.cut(texts, 8)
+    assert all(row[0] == 1 and 2 <= len(row) <= 8 for row in rows)
+    assert [id for row in rows for id in row[1:]] == [id for text in texts for id in text[1:]]
 
 
-def test_batch_order_depends_on_the_seed_alone() -> None:
-    rows = [[n, n + 1, n + 2] for n in range(100)]
-    orders = [
-        list(data.epoch_batches(rows, seq_len=8, batch_tokens=64, joined_share=0.25, seed=seed)) for seed in (1, 1, 2)
-    ]
-    assert orders[0] == orders[1] != orders[2]
+def test_batches_mix_both_kinds_and_go_on_for_ever_in_an_order_of_the_seed() -> None:
+    stories, books = [[1, n, 2] for n in range(10, 20)], [[1, *range(100, 130), 2]]
+
+    def first(seed: int) -> list[list[data.Row]]:
+        batches = data.mixed_batches(stories, books, width=7, story_rows=2, book_rows=1, seed=seed)
+        return list(islice(batches, 20))
+
+    assert first(1) == first(1) != first(2)
+    for batch in first(1):
+        assert len(batch) == 3
+        assert all(max(row) < 20 for row in batch[:2])
+        assert max(batch[2]) >= 100 or batch[2] == [1, 2]
+    # 10 stories are 5 rows: after 5 passes each has been there 5 times, whatever the order.
+    seen = [id for batch in first(1)[:10] for row in batch[:2] for id in row if id >= 10]
+    assert len(seen) == 40
+
+
+def test_longest_runs_are_those_of_a_plain_search() -> None:
+    training = ["a b c d e f", "c d e x y", "", "z z z z"]
+    texts = ["q b c d x", "c d e x y z", "z z z", "", "nothing here", "f c", "Z"]
+    assert memorisation.longest_runs(texts, training).tolist() == [3, 5, 3, 0, 0, 1, 0]
 
 
 def test_missing_corpus_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(data.CorpusMissing, match=r"tinystories_train_en\.txt.*--corpora"):
-        data.training_stories(tmp_path)
+        data.read_texts(tmp_path, data.STORY_FILES)
 
 
 def test_missing_torch_is_named_with_what_to_install(
@@ -133,7 +149,8 @@ def tiny_training(corpora: Path, out: Path, max_steps: int):
 
     shape = ModelConfig(dim=32, hidden_dim=48, n_layers=2, n_heads=4, n_kv_heads=2, vocab_size=384, seq_len=64)
     out.mkdir(exist_ok=True)
-    return Training(corpora, out, shape, RunConfig(minutes=5, batch_tokens=512, max_steps=max_steps))
+    run = RunConfig(minutes=5, story_rows=3, book_rows=2, micro_rows=2, compiled=False, max_steps=max_steps)
+    return Training(corpora, out, shape, run)
 
 
 def test_learning_rate_rises_holds_and_ends_at_zero() -> None:
@@ -167,7 +184,7 @@ def test_a_resumed_run_takes_the_steps_of_an_unbroken_one(corpora: Path, tmp_pat
     assert log.read_text() == '{"step": 2}\n'  # Step 3 came after the checkpoint and is taken again.
     second.fit()
     # The rate follows the clock, so the weights agree only nearly; the data agree exactly.
-    assert (second.step, second.tokens, second.batch) == (whole.step, whole.tokens, whole.batch)
+    assert (second.step, second.tokens) == (whole.step, whole.tokens)
     assert torch.allclose(second.model.embedding.weight, whole.model.embedding.weight, atol=1e-2)
 
 
@@ -179,7 +196,39 @@ def test_checkpoint_of_another_shape_is_refused(corpora: Path, tmp_path: Path) -
     tiny_training(corpora, tmp_path, 1).fit()
     other = ModelConfig(dim=32, hidden_dim=64, n_layers=1, n_heads=4, n_kv_heads=2, vocab_size=384, seq_len=64)
     with pytest.raises(CheckpointMismatch, match="another --out"):
-        Training(corpora, tmp_path, other, RunConfig(minutes=1))
+        Training(corpora, tmp_path, other, RunConfig(minutes=1, compiled=False))
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda whole: b"x" * 99])
+def test_damaged_checkpoint_is_named_with_what_to_do(
+    corpora: Path, tmp_path: Path, damage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_training(corpora, tmp_path, 1).fit()
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(damage(path.read_bytes()))
+    assert train.main(["--corpora", str(corpora), "--out", str(tmp_path), "--minutes", "1"]) == 2
+    assert "checkpoint.pt is damaged" in (err := capsys.readouterr().err)
+    assert "delete it" in err
+
+
+def test_a_micro_batch_changes_nothing_but_memory(corpora: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    whole, parts = (tiny_training(corpora, tmp_path / name, 1) for name in ("whole", "parts"))
+    rows = next(whole.batches())
+    object.__setattr__(whole.run, "micro_rows", len(rows))
+    assert whole.train_step(rows, 1.0) == pytest.approx(parts.train_step(rows, 1.0), rel=1e-5)
+    assert torch.allclose(whole.model.embedding.weight, parts.model.embedding.weight, atol=1e-3)
+
+
+def test_blocks_of_queries_attend_as_one(corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from inference.training import model
+
+    network = tiny_training(corpora, tmp_path, 1).model
+    ids = torch.arange(50)[None]
+    whole = network(ids)
+    monkeypatch.setattr(model, "QUERY_BLOCK", 16)
+    assert torch.allclose(network(ids), whole, atol=1e-5)
 
 
 def test_export_read_by_numpy_gives_the_loss_of_torch(corpora: Path, tmp_path: Path) -> None:
@@ -192,7 +241,7 @@ def test_export_read_by_numpy_gives_the_loss_of_torch(corpora: Path, tmp_path: P
     export_llama2c(training.model, tmp_path / "model.bin")
     header = np.fromfile(tmp_path / "model.bin", "<i4", 7)
     assert header.tolist() == [32, 48, 2, 4, 2, 384, 64]
-    rows = training.heldout_rows[:3]
+    rows = training.unseen_stories[:3]
     by_torch = held_out(training.model, rows, training.tokenizer).nats_per_token
     by_numpy = numpy_forward.nats_per_token(numpy_forward.read_llama2c(tmp_path / "model.bin"), rows)
     assert by_numpy == pytest.approx(by_torch, abs=1e-5)

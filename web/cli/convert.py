@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("out", metavar="OUT", type=click.Path(dir_okay=False))
 @option("--tokenizer", metavar="FILE", type=click.Path(), help="tokenizer.model or tokenizer.bin of a llama2.c file.")
 @option("--name", help="Name of the model, for people. [default: from SRC]")
+@option("--licence", metavar="SPDX", help="Of the weights, for the model's registration: Apache-2.0, MIT, ...")
 @option("--bits", type=click.Choice(["8", "4"]), default="8", show_default=True, help="Stored bits of a weight.")
 @option("--head-bits", type=click.Choice(["8", "4"]), help="The same for the output matrix. [default: as --bits]")
 @option("--rotate/--no-rotate", default=True, show_default=True, help="Spread outliers of single channels.")
@@ -35,6 +36,7 @@ def convert(
     out: str,
     tokenizer: str | None,
     name: str | None,
+    licence: str | None,
     bits: str,
     head_bits: str | None,
     rotate: bool,
@@ -64,7 +66,9 @@ def convert(
     )
     started = time.monotonic()
     with _bars() as progress:
-        root = run_conversion(source, out, tokenizer=tokenizer, name=name, options=options, progress=progress)
+        root = run_conversion(
+            source, out, tokenizer=tokenizer, name=name, licence=licence, options=options, progress=progress
+        )
     seconds = time.monotonic() - started
     size = Path(out).stat().st_size
     if as_json:
