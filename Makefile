@@ -39,7 +39,7 @@ model: $(VENV)/.installed
 	$(MODULE).figures --corpora $(CORPORA) --out $(TRAINED) > $(TRAINED)/figures.json
 	$(MODULE).plot_loss $(TRAINED)/log.jsonl inference/models/loss.png
 	$(RAIL) convert $(TRAINED)/model.bin inference/models/default.rail --tokenizer $(TRAINED)/tokenizer.model \
-		--name rail-stories-6m --licence Apache-2.0
+		--name rail-stories-5m --licence Apache-2.0
 	$(MODULE).memorisation --corpora $(CORPORA) > $(TRAINED)/memorisation.json
 
 # Says what is missing before anything is made. Debian splits venv and headers off Python.
