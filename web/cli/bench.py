@@ -1,15 +1,16 @@
 """`rail bench`: measurements that say on what they were made and how to repeat them."""
 
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from web.cli.bench_facts import facts_of_run, say_facts
+from web.cli.bench_matching import matching
 from web.cli.options import json_option, model_option, option, settings_from
-from web.cli.output import CommandError, Exit, emit_json, fact, say, status, verdict_line
+from web.cli.output import CommandError, Exit, emit_json, say, status, verdict_line
 
 if TYPE_CHECKING:
     from web.bench.comparison import Plan
@@ -27,6 +28,7 @@ def bench() -> None:
       rail bench engine
       rail bench engine --tokens 200 --json
       rail bench engine --peer --shape 110M
+      rail bench matching --data ../shared/data/matching
     """
 
 
@@ -108,11 +110,13 @@ def engine(
                 rows.append(measure(runner, tokens))
             except ReplayDiffers as error:
                 raise CommandError("replay_differs", str(error), exit_code=Exit.NO_MATCH) from error
-        facts = _facts() | {"model": f"{opened.config.name} ({opened.root.hex()[:16]}…, {opened.size_bytes:,} bytes)"}
+        facts = facts_of_run() | {
+            "model": f"{opened.config.name} ({opened.root.hex()[:16]}…, {opened.size_bytes:,} bytes)"
+        }
     if as_json:
         emit_json({"verdict": "measured", **facts, "tokens": tokens, "rows": [asdict(row) for row in rows]})
         return Exit.OK
-    _say_facts(facts)
+    say_facts(facts)
     say(f"\n  {'kernels':<12}{'threads':>8}{'prefill':>10}{'decode':>10}{'replay':>10}   replay/generate")
     for row in rows:
         numbers = f"{row.threads:>8}{row.prefill:>10,}{row.decode:>10,}{row.replay:>10,}"
@@ -130,9 +134,9 @@ def _compare(plan: "Plan", shapes: tuple[str, ...], thread_counts: tuple[int, ..
     try:
         with status() as tell:
             tell("looking for llama.cpp")
-            facts = _facts() | {"peer": f"llama-cpp-python {versions(plan, known['tiny'])}"}
+            facts = facts_of_run() | {"peer": f"llama-cpp-python {versions(plan, known['tiny'])}"}
             if not as_json:
-                _say_facts(facts)
+                say_facts(facts)
                 say(f"\n  {'shape':<6}{'threads':>8}  {'work':<28}{'ours':>10}{'against':>10}{'ratio':>8}{'wanted':>8}")
             for shape in shapes:
                 for threads in thread_counts:
@@ -165,18 +169,4 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _facts() -> dict[str, Any]:
-    from web.cli.machine import describe_machine
-    from web.version import version
-
-    command = shlex.join(["rail", *sys.argv[1:]])
-    return {"machine": asdict(describe_machine()), "version": version(), "command": command}
-
-
-def _say_facts(facts: dict[str, Any]) -> None:
-    machine = facts["machine"]
-    fact("machine", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}")
-    fact("version", f"rail {facts['version']}")
-    for name in ("model", "peer", "command"):
-        if name in facts:
-            fact(name, facts[name])
+bench.add_command(matching)

@@ -1,0 +1,97 @@
+"""`rail bench matching`: recall of matching at fixed false-positive rates, on a folder of evaluation sets."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from web.cli.bench_facts import facts_of_run, say_facts
+from web.cli.options import json_option, option
+from web.cli.output import CommandError, Exit, emit_json, progress, say, verdict_line
+
+
+@click.command()
+@option(
+    "--data",
+    "folder",
+    required=True,
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of evaluation sets, .jsonl or .jsonl.gz; web/bench/matching/sets.py has the format.",
+)
+@option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=150,
+    show_default=True,
+    help="Texts of each edit and length, at most; four times as many of each class of negatives.",
+)
+@option(
+    "--words",
+    "lengths",
+    type=click.IntRange(0, 100_000),
+    multiple=True,
+    default=(25, 50, 100, 200, 0),
+    show_default=True,
+    help="Lengths to cut the texts to, 0 for whole; may be given several times.",
+)
+@option(
+    "--only",
+    "only",
+    type=click.Choice(["rail", "bm25", "peers"]),
+    multiple=True,
+    default=("rail", "bm25", "peers"),
+    help="Methods; may be given several times. [default: all]",
+)
+@option(
+    "--database",
+    metavar="URL",
+    help="An empty database for the index. [default: SQLite in a temporary folder]",
+)
+@json_option
+def matching(
+    folder: Path,
+    limit: int,
+    lengths: tuple[int, ...],
+    only: tuple[str, ...],
+    database: str | None,
+    as_json: bool,
+) -> int:
+    """Recall at 1 % and 0.1 % false positives by edit, length and class of negatives (N1 to N5).
+
+    N1 unrelated human texts, N2 human texts on the same topic, N3 another model with the same prompt, N4 the same
+    model run again, N5 the human source of a machine-edited text. Thresholds are fitted on one half of the rows and
+    reported on the other. Beside it plain retrieval (BM25), and c2pa-text-binding and iscc-core where installed.
+    """
+    from web.bench.matching import cells, report, sets
+    from web.bench.matching.methods import Method, OurIndex, PlainRetrieval
+    from web.bench.matching.peers import installed_peers
+
+    try:
+        read = sets.read_sets(folder)
+    except sets.BadSetError as error:
+        raise CommandError("bad_data", str(error), "--help names the format") from error
+    with tempfile.TemporaryDirectory() as temporary:
+        ours = OurIndex(read.records, database or f"sqlite:///{temporary}/index.db") if "rail" in only else None
+        methods: list[Method] = [] if ours is None else [ours]
+        if "bm25" in only:
+            methods.append(PlainRetrieval(read.records))
+        peers, missing = installed_peers(read.records) if "peers" in only else ([], [])
+        methods += peers
+        with progress("looking texts up") as advance:
+            measured = cells.fill(read, methods, limit, lengths, advance)
+        if ours is not None:
+            ours.close()
+    rows = report.facts(measured)
+    facts = facts_of_run() | {"records": len(read.records), "limit": limit, "not_installed": missing}
+    if as_json:
+        emit_json({"verdict": "measured", **facts, "rows": rows})
+        return Exit.OK
+    say_facts(facts)
+    for line in report.lines(rows, lengths):
+        say(line)
+    for package in missing:
+        say(f"\n  left out: {package} is not installed (pip install {package})")
+    about = f"{len(read.records):,} records, {sum(row['texts'] for row in rows):,} answers of the reported half"
+    verdict_line("measured", about, Exit.OK)
+    return Exit.OK
