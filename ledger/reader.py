@@ -87,20 +87,25 @@ class LogReader:
         return VerifyKey.parse(self._identity.vkey)
 
     @property
+    def database(self) -> Database:
+        """Its transactions, for tables beside the log's."""
+        return self._database
+
+    @property
     def engine(self) -> Engine:
         """The database's connections, for tables beside the log's; to write, use `database.writing(engine)`."""
         return self._database.engine
 
     def size(self) -> int:
         """Number of entries that the published checkpoint covers."""
-        return self._head().size
+        return self.head().size
 
     def root(self) -> bytes:
-        return self._head().root
+        return self.head().root
 
     def checkpoint(self) -> bytes:
         """The published checkpoint: a signed note."""
-        return self._head().note
+        return self.head().note
 
     def stats(self) -> Stats:
         with self._database.read() as connection:
@@ -109,7 +114,8 @@ class LogReader:
             contents = content_store.count_by_visibility(connection)
         return Stats(size, kinds | {"generation": size - sum(kinds.values())}, contents)
 
-    def _head(self) -> Head:
+    def head(self) -> Head:
+        """Size, root and checkpoint, of one moment."""
         with self._database.read() as connection:
             return store.read_head(connection)
 
@@ -172,13 +178,14 @@ class LogReader:
             _check_size(connection, new)
             return merkle.prove_consistency(old, new, TileHashes(connection))
 
-    def receipt(self, index: int, opening: bool) -> Receipt:
-        """Everything for an offline check of an entry against the published checkpoint; with its content if `opening`.
+    def receipt(self, index: int, opening: bool, head: Head | None = None) -> Receipt:
+        """Everything for an offline check of an entry against a checkpoint; with its content if `opening`.
 
-        The opening is left out if the log holds no content of the entry. NotFound `entry_missing`.
+        `head` is an earlier head of this log whose checkpoint is to be in it, as with cosignatures; None: the present
+        one. The opening is left out if the log holds no content of the entry. NotFound `entry_missing`.
         """
         with self._database.read() as connection:
-            head = store.read_head(connection)
+            head = head or store.read_head(connection)
             row = store.entry_at(connection, index) if 0 <= index < head.size else None
             if row is None:
                 raise NotFound("entry_missing", f"the log of {head.size} entries has no entry {index}")

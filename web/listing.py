@@ -2,9 +2,10 @@
 
 from ledger.checkpoint import open_checkpoint
 from ledger.log import Entry
+from ledger.policy import open_counted
 from ledger.statement import open_statement
 from web.errors import RequestError
-from web.present import Json, log_json, model_json, record_summary, statement_json
+from web.present import Json, log_json, model_json, record_summary, rfc3339, statement_json
 from web.services import Services
 
 PAGE_RECORDS = 50
@@ -48,7 +49,7 @@ def audit_page(services: Services) -> Json:
 
 def log_state(services: Services) -> Json:
     """Size, root and checkpoint that belong together, whatever is appended meanwhile."""
-    note = services.log.checkpoint()
+    note = services.publication.checkpoint(services.log)
     head = open_checkpoint(note, services.log.key, services.log.origin)
     return {
         **log_json(services),
@@ -56,6 +57,24 @@ def log_state(services: Services) -> Json:
         "root": head.root.hex(),
         "vkey": services.log.vkey,
         "checkpoint": note.decode("utf-8"),
+        "witnesses": _witnesses(services, note),
+    }
+
+
+def _witnesses(services: Services, note: bytes) -> Json | None:
+    """Which witnesses cosigned this checkpoint, when, and whether they are enough; None if the log has none."""
+    policy = services.publication.policy
+    if policy is None:
+        return None
+    cosignatures = open_counted(note, policy, services.log.key).cosignatures
+    times = {item.key: item.time for item in cosignatures}
+    return {
+        "quorum": policy.describe(),
+        "met": policy.is_met(times.keys()),
+        "keys": [
+            {"vkey": key.vkey, "time": rfc3339(time) if (time := times.get(key)) else None}
+            for key in policy.witness_keys
+        ],
     }
 
 

@@ -51,6 +51,16 @@ class _ServiceCounts(Collector):
         yield CounterMetricFamily("rail_prompt_tokens", "Prompt tokens of logged generations", totals.prompt_tokens)
         yield CounterMetricFamily("rail_output_tokens", "Output tokens of logged generations", totals.output_tokens)
         yield GaugeMetricFamily("rail_log_size", "Entries in the log", self._services.log.size())
+        feeder, cosigned = self._services.feeder, self._services.publication.cosigned
+        if feeder is None or cosigned is None:
+            return
+        witnessed = cosigned.witnessed()
+        size = witnessed.size if witnessed is not None else 0
+        yield GaugeMetricFamily("rail_witnessed_size", "Entries that a quorum of witnesses has cosigned", size)
+        failures = GaugeMetricFamily("rail_witness_failures", "Failures in a row of a witness", labels=["witness"])
+        for state in feeder.states():
+            failures.add_metric([state.name], state.failures)
+        yield failures
 
 
 def current_metrics() -> Metrics:

@@ -51,7 +51,7 @@ def receipt_of(services: Services, entry: Entry, key: str | None) -> Receipt:
         raise RequestError(
             "wrong_access_key", "this key does not open the record, or its content was erased", 403, "key"
         )
-    return services.log.receipt(entry.index, opened)
+    return services.log.receipt(entry.index, opened, services.publication.head_for(entry.index))
 
 
 def may_open(content: Content | None, key: str | None) -> bool:

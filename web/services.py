@@ -20,9 +20,12 @@ from ledger.log import Log
 from ledger.statement import ModelStatement, OperatorStatement
 from web.appender import Appender
 from web.errors import SettingsError
+from web.feeder import Feeder
 from web.files import replace_file
 from web.generation import GenerationService
 from web.lock import FileLock
+from web.policy_file import load_policy
+from web.publication import Publication
 from web.replay import ReplayService
 from web.settings import Settings
 from web.signer import Signer
@@ -42,6 +45,8 @@ class Services:
     signer: Signer
     generation: GenerationService
     replay: ReplayService
+    publication: Publication
+    feeder: Feeder | None  # None: no witnesses. Started by whoever serves.
 
     @property
     def operator(self) -> bytes:
@@ -49,6 +54,8 @@ class Services:
         return operator_id(self.operator_key.public)
 
     def close(self) -> None:
+        if self.feeder is not None:
+            self.feeder.close()
         self.log.close()
         self.engine.model.close()
 
@@ -62,6 +69,7 @@ def build_services(settings: Settings) -> Services:
     that cannot be loaded fails before anything is made.
     """
     with ExitStack() as opened:
+        policy = load_policy(settings.policy) if settings.policy is not None else None
         model = ModelFile.open(settings.model)
         opened.callback(model.close)
         engine = Engine(model, threads=settings.threads, kernels=settings.kernels)
@@ -75,6 +83,8 @@ def build_services(settings: Settings) -> Services:
             _register(settings, signer, model)
             index = ContentIndex(log.engine, settings.max_text_bytes)
             index.catch_up(log)
+            publication = Publication(log, policy)
+            cosigned = publication.cosigned
             services = Services(
                 settings=settings,
                 engine=engine,
@@ -84,6 +94,8 @@ def build_services(settings: Settings) -> Services:
                 signer=signer,
                 generation=GenerationService(engine, log, index, signer, settings.max_generations),
                 replay=ReplayService(engine, log),
+                publication=publication,
+                feeder=Feeder(log, policy, cosigned) if policy is not None and cosigned is not None else None,
             )
         opened.pop_all()
     return services

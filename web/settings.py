@@ -26,6 +26,7 @@ class Settings:
     threads: int | None = None  # None: the engine's choice
     kernels: str | None = None  # None: RAIL_KERNELS or the fastest
     visibility: str = "public"  # of generations whose request names none
+    policy: Path | None = None  # tlog-policy file: the witnesses that are asked to cosign; None: there are none
     log_ml_dsa: bool = False  # whether checkpoints bear a second signature, ML-DSA-44, by a key of its own
     max_text_bytes: int = 1_000_000  # a pasted text, as UTF-8
     max_prompt_bytes: int = 1 << 20  # a request to generate, whole
@@ -75,6 +76,8 @@ class Settings:
         for name in ("port", "threads", "max_text_bytes", "max_prompt_bytes", "max_generations"):
             if name in given:
                 given[name] = _whole(name, given[name])
+        if "policy" in given:
+            given["policy"] = Path(str(given["policy"])).expanduser().absolute()
         if "log_ml_dsa" in given:
             given["log_ml_dsa"] = _yes_or_no("log_ml_dsa", given["log_ml_dsa"])
         return cls(

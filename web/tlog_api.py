@@ -16,8 +16,9 @@ CHECKPOINT_TYPE = "text/plain; charset=utf-8"
 
 @blueprint.get("/checkpoint")
 def checkpoint() -> Response:
-    """Get the signed state of the log: origin, size and root."""
-    response = Response(current_services().log.checkpoint(), content_type=CHECKPOINT_TYPE)
+    """Get the signed state of the log: origin, size and root, and the cosignatures of its witnesses."""
+    services = current_services()
+    response = Response(services.publication.checkpoint(services.log), content_type=CHECKPOINT_TYPE)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -11,6 +11,9 @@ from web.cli.output import Exit
 @option("--port", type=click.IntRange(1, 65535), help="Port to listen on. [default: 8080]")
 @option("--request-threads", type=click.IntRange(1, 512), default=16, show_default=True, help="Requests at one time.")
 @option("--origin", help="Name of a new log: the address it will have for ever, without https://.")
+@option(
+    "--policy", type=click.Path(dir_okay=False), help="tlog-policy file with the witnesses to ask for cosignatures."
+)
 @option("--log-ml-dsa", is_flag=True, help="Sign checkpoints with a second key too, ML-DSA-44.")
 @engine_options
 @home_option
@@ -20,6 +23,7 @@ def serve(
     port: int | None,
     request_threads: int,
     origin: str | None,
+    policy: str | None,
     log_ml_dsa: bool,
     model: str | None,
     threads: int | None,
@@ -44,6 +48,7 @@ def serve(
         host=host,
         port=port,
         origin=origin,
+        policy=policy,
         log_ml_dsa=log_ml_dsa,
         home=home,
         model=model,

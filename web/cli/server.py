@@ -38,6 +38,8 @@ def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
         from web.services import build_services
 
         services = build_services(settings)
+        if services.feeder is not None:
+            services.feeder.start()
         return Running(create_app(services), lambda: _announce(services, as_json), services.close)
 
     run_wsgi(settings.host, settings.port, request_threads, build, as_json)
