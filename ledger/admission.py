@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from ledger import content_store, store
-from ledger.errors import StatementRefused
+from ledger.errors import StatementRefused, at_position
 from ledger.statement import (
     ErasureStatement,
     GenerationStatement,
@@ -100,12 +100,13 @@ class Admission:
         staged = _State()
         added: list[tuple[EntryRow, Submission]] = []
         placed = []
-        for submission in group:
+        for position, submission in enumerate(group):
             known = self._state.entries.get(submission.leaf_hash) or staged.entries.get(submission.leaf_hash)
             if known is not None:
                 placed.append(Placed(known, new=False))
                 continue
-            row = self._row(submission, self._size + len(self.added) + len(added), staged)
+            with at_position(position):
+                row = self._row(submission, self._size + len(self.added) + len(added), staged)
             staged.entries[row.leaf_hash] = row
             staged.by_index[row.leaf_index] = row
             staged.counters.add((row.operator_index, row.counter))

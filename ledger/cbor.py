@@ -23,7 +23,13 @@ DEPTH_MAX = 8
 
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = range(6)
 _MAJOR_NAMES = ("unsigned integer", "negative integer", "byte string", "text", "array", "map", "tag", "simple value")
-_NULL = 0xF6
+_NULL = b"\xf6"
+_SHORTEST = (
+    24,
+    1 << 8,
+    1 << 16,
+    1 << 32,
+)  # the least argument for which 1, 2, 4 and 8 more bytes are the shortest form
 _SHORT_HEADS = [[bytes([major << 5 | argument]) for argument in range(24)] for major in range(_MAP + 1)]
 
 
@@ -36,7 +42,7 @@ def encode(value: CborValue) -> bytes:
 
 def _encode_into(out: bytearray, value: CborValue, depth: int) -> None:
     if value is None:
-        out.append(_NULL)
+        out += _NULL
     elif isinstance(value, bool):
         raise TypeError("booleans are not part of the subset")
     elif isinstance(value, int):
@@ -107,18 +113,18 @@ class _Decoder:
     def value(self, depth: int) -> CborValue:
         """Read one value that may hold `depth` more levels of arrays and maps."""
         start = self.position
-        if self.take(1)[0] == _NULL:
+        if self.data[start : start + 1] == _NULL:
+            self.position = start + 1
             return None
-        self.position = start
         major, argument = self.head()
-        if major == _UINT:
-            return argument
-        if major == _NEGATIVE:
-            return -1 - argument
         if major == _BYTES:
             return self.take(argument)
         if major == _TEXT:
             return self.text(argument)
+        if major == _UINT:
+            return argument
+        if major == _NEGATIVE:
+            return -1 - argument
         if depth == 0:
             raise ParseError("cbor_depth", f"arrays and maps nest deeper than {DEPTH_MAX} at byte {start}")
         # Every item takes a byte at least: a length that the input cannot hold is refused before anything is built.
@@ -131,7 +137,10 @@ class _Decoder:
     def head(self) -> tuple[int, int]:
         """Read an initial byte and its argument: (major type, argument)."""
         start = self.position
-        initial = self.take(1)[0]
+        if start >= len(self.data):
+            self.take(1)
+        initial = self.data[start]
+        self.position = start + 1
         major, info = initial >> 5, initial & 31
         if major > _MAP:
             raise ParseError("cbor_type", f"a {_MAJOR_NAMES[major]} (0x{initial:02x}) at byte {start} is not allowed")
@@ -142,7 +151,7 @@ class _Decoder:
         if info > 27:
             raise ParseError("cbor_reserved", f"reserved initial byte 0x{initial:02x} at byte {start}")
         argument = int.from_bytes(self.take(1 << info - 24), "big")
-        if _head(major, argument) != self.data[start : self.position]:
+        if argument < _SHORTEST[info - 24]:
             raise ParseError("cbor_not_shortest", f"the number {argument} at byte {start} is not in its shortest form")
         return major, argument
 
@@ -164,9 +173,9 @@ class _Decoder:
                 raise ParseError("cbor_key_type", f"the map key at byte {start} is neither integer nor text")
             key = self.value(0)
             encoded = self.data[start : self.position]
-            if encoded == previous:
-                raise ParseError("cbor_duplicate_key", f"the map key at byte {start} occurs twice")
-            if encoded < previous:
+            if encoded <= previous:
+                if encoded == previous:
+                    raise ParseError("cbor_duplicate_key", f"the map key at byte {start} occurs twice")
                 raise ParseError("cbor_key_order", f"the map key at byte {start} is out of order")
             result[key] = self.value(depth)
             previous = encoded

@@ -4,6 +4,9 @@ The subclass says what the caller can do about it; ``code`` is a stable snake_ca
 field that failed); ``str(error)`` is a sentence for people: what was found, where, and a hint.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class LedgerError(Exception):
     """Root of the package's errors; never raised itself."""
@@ -11,6 +14,7 @@ class LedgerError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+        self.position: int | None = None  # of a group's statements, the one that it concerns; None: not said
 
 
 class ParseError(LedgerError):
@@ -43,3 +47,13 @@ class StoreError(LedgerError):
     def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
         super().__init__(code, message)
         self.retryable = retryable
+
+
+@contextmanager
+def at_position(position: int) -> Iterator[None]:
+    """A LedgerError that is raised inside concerns the statement at this place of a group."""
+    try:
+        yield
+    except LedgerError as error:
+        error.position = position
+        raise

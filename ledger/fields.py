@@ -39,10 +39,20 @@ class Checked:
     CODE_PREFIX: ClassVar[str]
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            problem = item.metadata["check"](getattr(self, item.name))
+        for name, check in _checks_of(type(self)):
+            problem = check(getattr(self, name))
             if problem:
-                raise ParseError(f"{self.CODE_PREFIX}_{item.name}", f"{self.CODE_PREFIX} field '{item.name}' {problem}")
+                raise ParseError(f"{self.CODE_PREFIX}_{name}", f"{self.CODE_PREFIX} field '{name}' {problem}")
+
+
+def _checks_of(kind: type[Checked]) -> tuple[tuple[str, Check], ...]:
+    """Name and check of each field, gathered once: statements are opened by the thousand."""
+    if (known := _CHECKS.get(kind)) is None:
+        known = _CHECKS[kind] = tuple((item.name, item.metadata["check"]) for item in fields(kind))
+    return known
+
+
+_CHECKS: dict[type, tuple[tuple[str, Check], ...]] = {}
 
 
 def integer(minimum: int, maximum: int) -> Check:

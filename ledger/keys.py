@@ -16,8 +16,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
 
 from ledger import ml_dsa
 from ledger.encoding import format_base64, parse_base64
@@ -70,8 +71,10 @@ def operator_id(public: bytes) -> bytes:
 def verify_ed25519(public: bytes, message: bytes, signature: bytes, code: str, what: str) -> None:
     """Raise SignatureInvalid with `code` unless `signature` over `message` is by the key `public`."""
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
+        if len(signature) != SIGNATURE_BYTES:
+            raise ValueError
+        crypto_sign_open(signature + message, public)
+    except (BadSignatureError, ValueError):
         raise SignatureInvalid(code, f"{what} does not verify: it is altered, or made with another key") from None
 
 

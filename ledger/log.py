@@ -16,7 +16,7 @@ from ledger.admission import Placed
 from ledger.checkpoint import Checkpoint
 from ledger.content import Content
 from ledger.database import Database
-from ledger.errors import LedgerError, LogConflict, NotFound, ParseError, StatementRefused, StoreError
+from ledger.errors import LedgerError, LogConflict, NotFound, ParseError, StatementRefused, StoreError, at_position
 from ledger.fsck import Fault, FsckReport, Progress, check_log
 from ledger.keys import SigningKey, operator_id
 from ledger.reader import Entry, LogReader, Stats
@@ -109,12 +109,16 @@ class Log(LogReader):
         return self.submit_many([(statement, content)])[0]
 
     def submit_many(self, items: Iterable[tuple[bytes, Content | None]]) -> list[Entry]:
-        """Appends all, in this order and side by side, or none. Bounds: SUBMIT_STATEMENTS_MAX, SUBMIT_BYTES_MAX."""
+        """Appends all, in this order and side by side, or none. Bounds: SUBMIT_STATEMENTS_MAX, SUBMIT_BYTES_MAX.
+
+        An error about one of the statements has its place in `position`.
+        """
         group: list[Submission] = []
         registering: dict[bytes, OperatorStatement] = {}
         total_bytes = 0
-        for statement, content in items:
-            submission = self._prepare(statement, content, registering)
+        for position, (statement, content) in enumerate(items):
+            with at_position(position):
+                submission = self._prepare(statement, content, registering)
             total_bytes += len(statement) + len(submission.body or b"")
             if len(group) == SUBMIT_STATEMENTS_MAX or total_bytes > SUBMIT_BYTES_MAX:
                 raise StatementRefused(

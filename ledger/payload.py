@@ -126,10 +126,13 @@ class Sampling(Checked):
     @classmethod
     def from_map(cls, values: Mapping[str, object]) -> Self:
         """Inverse of `to_map`: a parameter that is off may not be written."""
-        for item in fields(cls):
-            if item.default is not MISSING and values.get(item.name) == item.default:
-                raise ParseError(f"{cls.CODE_PREFIX}_{item.name}", f"'{item.name}' is left out where it is off")
+        for name, default in _DEFAULTS:
+            if name in values and values[name] == default:
+                raise ParseError(f"{cls.CODE_PREFIX}_{name}", f"'{name}' is left out where it is off")
         return cls(**_exact_keys(values, cls))
+
+
+_DEFAULTS = tuple((item.name, item.default) for item in fields(Sampling) if item.default is not MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +224,25 @@ def payload_from_map(value: object) -> Payload:
 
 def _exact_keys(values: Mapping[str, object], kind: type[Checked]) -> dict[str, Any]:
     """`values`, if its keys are the fields of `kind`, no more, and no fewer but those with a default."""
-    names = [item.name for item in fields(kind)]
-    for name in (item.name for item in fields(kind) if item.default is MISSING):
+    names, needed = _names_of(kind)
+    if values.keys() == names.keys():
+        return dict(values)
+    for name in needed:
         if name not in values:
             raise ParseError(f"{kind.CODE_PREFIX}_{name}", f"{kind.CODE_PREFIX} field '{name}' is missing")
     for name in values:
         if name not in names:
             raise ParseError(f"{kind.CODE_PREFIX}_unknown_field", f"field {name!r:.60} is not known in {kind.__name__}")
     return dict(values)
+
+
+def _names_of(kind: type[Checked]) -> tuple[dict[str, None], tuple[str, ...]]:
+    """The names of all fields, in order, and of those without a default; gathered once."""
+    if (known := _NAMES.get(kind)) is None:
+        items = fields(kind)
+        needed = tuple(item.name for item in items if item.default is MISSING)
+        known = _NAMES[kind] = {item.name: None for item in items}, needed
+    return known
+
+
+_NAMES: dict[type, tuple[dict[str, None], tuple[str, ...]]] = {}

@@ -18,7 +18,7 @@ from ledger.errors import NotFound, ParseError, StoreError
 from ledger.keys import VerifyKey
 from ledger.proof import TlogProof
 from ledger.receipt import Opening, OperatorEvidence, Receipt, SaltedContent
-from ledger.registry import Registry
+from ledger.registry import CACHED_MAX, Registry
 from ledger.statement import (
     ErasureStatement,
     ModelStatement,
@@ -69,6 +69,7 @@ class LogReader:
         self._database = database
         self._identity = identity
         self._registry = Registry()
+        self._models: dict[bytes, tuple[Entry, ModelStatement]] = {}  # those found: registrations never change
 
     # The log as a whole
 
@@ -249,12 +250,18 @@ class LogReader:
 
     def model(self, model_root: bytes) -> tuple[Entry, ModelStatement] | None:
         """The first registration of a model, or None."""
+        if (known := self._models.get(model_root)) is not None:
+            return known
         with self._database.read() as connection:
             index = store.model_indexes(connection, [model_root]).get(model_root)
             row = store.entry_at(connection, index) if index is not None else None
             if row is None:
                 return None
-            return _with_payload(self._entry(connection, row), ModelStatement)
+            found = _with_payload(self._entry(connection, row), ModelStatement)
+        if len(self._models) >= CACHED_MAX:
+            self._models.clear()
+        self._models[model_root] = found
+        return found
 
     def replays_of(self, index: int) -> list[tuple[Entry, ReplayStatement]]:
         """The first LIST_MAX verdicts about an entry."""

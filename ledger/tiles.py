@@ -126,14 +126,22 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
 
 def decode_bundle(data: bytes, width: int) -> list[bytes]:
     """Inverse of `encode_bundle` for a bundle of exactly `width` entries; raises ParseError (`bundle_length`)."""
+    entries = split_bundle(data, width)
+    if len(entries) != width:
+        raise ParseError("bundle_length", f"the bundle ends inside entry {len(entries)} of {width}")
+    return entries
+
+
+def split_bundle(data: bytes, entries_max: int) -> list[bytes]:
+    """The entries of bytes in the form of a bundle, of which there may be 0 to `entries_max`; likewise."""
     entries: list[bytes] = []
     position = 0
-    for _ in range(width):
+    while position < len(data):
+        if len(entries) == entries_max:
+            raise ParseError("bundle_length", f"{len(data) - position} bytes after the last of {entries_max} entries")
         start = position + 2
         position = start + int.from_bytes(data[position:start], "big")
         if start > len(data) or position > len(data):
-            raise ParseError("bundle_length", f"the bundle ends inside entry {len(entries)} of {width}")
+            raise ParseError("bundle_length", f"the bundle ends inside entry {len(entries)}")
         entries.append(data[start:position])
-    if position != len(data):
-        raise ParseError("bundle_length", f"{len(data) - position} bytes after the last of {width} entries")
     return entries

@@ -6,10 +6,12 @@ from flask import Response, jsonify, request, send_file
 from web.current import current_services
 from web.errors import RequestError
 from web.metrics import current_metrics
-from web.present import log_json, model_json, record_json, record_summary, replay_json
+from web.present import batch_json, log_json, model_json, new_record_json, record_json, record_summary, replay_json
 from web.records import find_model, find_record, receipt_of
 from web.request import parse_body
 from web.schemas import (
+    Batch,
+    BatchIn,
     Model,
     Models,
     ReceiptQuery,
@@ -21,12 +23,13 @@ from web.schemas import (
     VerdictBody,
     VerifyRequest,
 )
-from web.submission import decode_record, submit
+from web.submission import decode_batch, decode_record, decode_statements, submit, submit_group
 from web.verification import verify_text
 
 blueprint = APIBlueprint("api", __name__, tag="Ledger")
 
 STATEMENT_TYPE = "application/cose"
+BUNDLE_TYPE = "application/vnd.rail.bundle"
 MODEL_TYPE = "application/octet-stream"
 IMMUTABLE_SECONDS = 365 * 24 * 3600
 
@@ -71,9 +74,27 @@ def submit_record() -> Response:
     else:
         statement, content = decode_record(parse_body(RecordIn))
     entry = submit(services, statement, content)
-    response = jsonify(record_json(services, entry))
+    response = jsonify(new_record_json(services, entry, content) if entry.new else record_json(services, entry))
     response.status_code = 201 if entry.new else 200
     response.headers["Location"] = f"/api/records/{entry.index}"
+    return response
+
+
+@blueprint.post("/api/records/batch")
+@blueprint.output(Batch, status_code=201)
+def submit_batch() -> Response:
+    """Log many statements in one step, all of them or none: JSON, or statements each after its length in 16 bits.
+
+    201 if any of them is new, 200 if the log holds them all already. A refusal names the statement in `param`.
+    """
+    services = current_services()
+    if request.mimetype == BUNDLE_TYPE:
+        items = decode_statements(request.get_data())
+    else:
+        items = decode_batch(parse_body(BatchIn))
+    entries = submit_group(services, items)
+    response = jsonify(batch_json(services, entries))
+    response.status_code = 201 if any(entry.new for entry in entries) else 200
     return response
 
 

@@ -1,5 +1,7 @@
 """The one way into the log for a service: it remembers whether the log took the last append."""
 
+from collections.abc import Sequence
+
 from ledger.content import Content
 from ledger.errors import StoreError
 from ledger.log import Entry, Log
@@ -19,11 +21,15 @@ class Appender:
 
     def submit(self, statement: bytes, content: Content | None = None) -> Entry:
         """`Log.submit`. A refused statement, or one that was there already, says nothing about the store."""
+        return self.submit_many([(statement, content)])[0]
+
+    def submit_many(self, items: Sequence[tuple[bytes, Content | None]]) -> list[Entry]:
+        """`Log.submit_many`, likewise."""
         try:
-            entry = self.log.submit(statement, content)
+            entries = self.log.submit_many(items)
         except StoreError as error:
             self._failure = error.code
             raise
-        if entry.new:
+        if any(entry.new for entry in entries):
             self._failure = None
-        return entry
+        return entries

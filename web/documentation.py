@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from web.openai_schemas import ChatChunk, CompletionChunk, OpenAIError
-from web.schemas import ProblemBody, RecordIn
+from web.schemas import BatchIn, ProblemBody, RecordIn
 
 Document = dict[str, Any]
 
@@ -39,7 +39,9 @@ def complete_document(document: Document) -> Document:
         answer = document["paths"][path]["post"]["responses"]["200"]
         answer["description"] = "The completion; with `stream`, events whose data is a chunk, ended by `[DONE]`"
         answer["content"]["text/event-stream"] = {"schema": _component(document, chunk)}
-    _complete_submission(document, document["paths"]["/api/records"]["post"])
+    single, batch = document["paths"]["/api/records"]["post"], document["paths"]["/api/records/batch"]["post"]
+    _complete_submission(document, single, RecordIn, "application/cose")
+    _complete_submission(document, batch, BatchIn, "application/vnd.rail.bundle")
     for path, operations in document["paths"].items():
         shape, media_type = (
             (OpenAIError, "application/json") if path.startswith("/v1/") else (ProblemBody, "application/problem+json")
@@ -59,18 +61,18 @@ def _complete_ranges(operation: Document) -> None:
     operation["responses"]["304"] = {"description": "The ETag of If-None-Match is this model root"}
 
 
-def _complete_submission(document: Document, operation: Document) -> None:
+def _complete_submission(document: Document, operation: Document, shape: type[BaseModel], bare: str) -> None:
     operation["requestBody"] = {
         "required": True,
         "content": {
-            "application/json": {"schema": _component(document, RecordIn)},
-            "application/cose": {"schema": BINARY},
+            "application/json": {"schema": _component(document, shape)},
+            bare: {"schema": BINARY},
         },
     }
-    operation["responses"]["201"]["description"] = "A new record, durable in the log"
+    operation["responses"]["201"]["description"] = "New, and durable in the log"
     operation["responses"]["200"] = {
         **operation["responses"]["201"],
-        "description": "The log holds this very statement already",
+        "description": "The log holds exactly this already",
     }
 
 

@@ -5,10 +5,13 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from ledger.statement import GenerationStatement, ModelStatement, Payload, open_statement
+from ledger.statement import GenerationStatement, ModelStatement, Payload, ReplayStatement, open_statement
 from web.plain import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ledger.content import Content
     from ledger.log import Entry, Log
     from web.generation import LoggedRun
     from web.replay import ReplayOutcome
@@ -38,15 +41,36 @@ def record_json(services: HasLog, entry: "Entry") -> Json:
     """One record, whole. The text is there only for a public record whose content was not erased."""
     payload = open_statement(entry.statement).payload
     content = services.log.content(entry.index) if isinstance(payload, GenerationStatement) else None
+    erased, log = services.log.is_erased(entry.index), log_json(services)
+    replays = services.log.replays_of(entry.index)
+    return {**_summary(services, entry, payload, replays), **_whole(entry, payload, content, erased, log)}
+
+
+def new_record_json(services: HasLog, entry: "Entry", content: "Content | None") -> Json:
+    """`record_json` of an entry that this very call appended: nothing is said about it yet, none is looked up.
+
+    The log's size is the one that this entry gave it; it may be larger by now.
+    """
+    payload = open_statement(entry.statement).payload
+    log: Json = {"origin": services.log.origin, "size": entry.index + 1, "time": rfc3339(entry.logged)}
+    return {**_summary(services, entry, payload, []), **_whole(entry, payload, content, False, log)}
+
+
+def batch_json(services: HasLog, entries: "Sequence[Entry]") -> Json:
+    """Where each statement of a batch is."""
+    placed = [{"record_id": entry.index, "leaf_hash": entry.leaf_hash.hex(), "new": entry.new} for entry in entries]
+    return {"records": placed, "log": log_json(services)}
+
+
+def _whole(entry: "Entry", payload: Payload, content: "Content | None", erased: bool, log: Json) -> Json:
     public = content is not None and content.visibility == "public"
     return {
-        **record_summary(services, entry),
         "statement": statement_json(payload),
         "statement_cose": b64encode(entry.statement).decode("ascii"),
         "visibility": content.visibility if content is not None else None,
-        "erased": services.log.is_erased(entry.index),
+        "erased": erased,
         "content": {"prompt": content.prompt_text, "output": content.output_text} if public and content else None,
-        "log": log_json(services),
+        "log": log,
     }
 
 
@@ -55,7 +79,12 @@ def record_summary(services: HasLog, entry: "Entry") -> Json:
 
     `time` is what the operator states; `logged` is the log's own clock when it took the entry.
     """
-    payload = open_statement(entry.statement).payload
+    return _summary(services, entry, open_statement(entry.statement).payload, services.log.replays_of(entry.index))
+
+
+def _summary(
+    services: HasLog, entry: "Entry", payload: Payload, replays: "list[tuple[Entry, ReplayStatement]]"
+) -> Json:
     return {
         "record_id": entry.index,
         "leaf_hash": entry.leaf_hash.hex(),
@@ -74,7 +103,7 @@ def record_summary(services: HasLog, entry: "Entry") -> Json:
                 "time": rfc3339(replay.time),
                 "logged": rfc3339(replay.logged),
             }
-            for replay, statement in services.log.replays_of(entry.index)
+            for replay, statement in replays
         ],
         "receipt_url": receipt_url(entry.index),
     }

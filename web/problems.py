@@ -75,6 +75,8 @@ def problem_of(error: Exception) -> Problem:
         for kind, status in _STATUS:
             if isinstance(error, kind):
                 param = getattr(error, "parameter", None)
+                if isinstance(error, LedgerError) and error.position is not None and _is_batch():
+                    param = f"records.{error.position}"
                 return Problem(status, error.code, str(error), _SAMPLING_NAMES.get(param or "", param))
     if isinstance(error, ValidationError):
         return _invalid(error)
@@ -85,6 +87,10 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         return _plain(error.code or 500, error.description or "")
     return Problem(500, "internal_error", "something went wrong here; the operator's log has the details")
+
+
+def _is_batch() -> bool:
+    return bool(request) and request.endpoint == "api.submit_batch"
 
 
 def _too_large() -> str:

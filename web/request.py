@@ -23,6 +23,7 @@ DEPTH_MAX = 32
 STRUCTURE_CHARS_MAX = 2 << 20  # everything that is not inside a string: most of it token ids
 BRACKETS_MAX = 1 << 16
 BODY_BYTES_DEFAULT = 1 << 16
+BATCH_BYTES_MAX = 16 << 20  # some 25,000 bare generation statements
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -141,6 +142,7 @@ def bound_bodies(app: APIFlask, settings: Settings) -> None:
     limits = {
         "api.verify": 3 * settings.max_text_bytes + BODY_BYTES_DEFAULT,
         "api.submit_record": 8 << 20,
+        "api.submit_batch": BATCH_BYTES_MAX,
         "openai.completions": 2 * settings.max_prompt_bytes + BODY_BYTES_DEFAULT,
         "openai.chat_completions": 2 * settings.max_prompt_bytes + BODY_BYTES_DEFAULT,
     }

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ledger.log import SUBMIT_STATEMENTS_MAX
 from web.shape import PAGE_MAX, PROMPT_IDS_MAX, Hash, LoggedTime, Shape, StatedTime, Time, Visibility
 
 INDEX_END = 1 << 63
@@ -161,6 +162,23 @@ class ContentIn(Shape):
 class RecordIn(Shape):
     statement: str = Field(description="COSE_Sign1 in base64, at most 65,535 bytes")
     content: ContentIn | None = None
+
+
+class BatchIn(Shape):
+    """Statements that are logged as a whole, in this order, or not at all."""
+
+    records: list[RecordIn] = Field(min_length=1, max_length=SUBMIT_STATEMENTS_MAX)
+
+
+class Placed(Shape):
+    record_id: int
+    leaf_hash: Hash
+    new: bool = Field(description="false: the log held this very statement already")
+
+
+class Batch(Shape):
+    records: list[Placed] = Field(description="one for each statement, in the order of the request")
+    log: LogState
 
 
 class Model(Shape):

@@ -4,18 +4,22 @@ import binascii
 import re
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 
 from ledger.commitment import Biases
 from ledger.content import Content
-from ledger.errors import StatementRefused
+from ledger.errors import StatementRefused, at_position
 from ledger.index import echo_permille, fingerprint_root
-from ledger.log import Entry
+from ledger.log import SUBMIT_STATEMENTS_MAX, Entry
 from ledger.statement import ErasureStatement, GenerationStatement, open_statement
 from ledger.submission import prepare
+from ledger.tiles import split_bundle
 from web.errors import RequestError
 from web.indexing import keep_up
-from web.schemas import ContentIn, RecordIn
+from web.schemas import BatchIn, ContentIn, RecordIn
 from web.services import Services
+
+Item = tuple[bytes, Content | None]
 
 
 def submit(services: Services, statement: bytes, content: Content | None) -> Entry:
@@ -23,15 +27,32 @@ def submit(services: Services, statement: bytes, content: Content | None) -> Ent
 
     Raises LedgerError. Returns when the entry is durable.
     """
-    if content is not None:
-        _check_claims(services, statement, content)
-    entry = services.signer.appender.submit(statement, content)
-    if content is not None:
+    return submit_group(services, [(statement, content)])[0]
+
+
+def submit_group(services: Services, items: Sequence[Item]) -> list[Entry]:
+    """The same for several statements: all of them, side by side and in order, or none.
+
+    The LedgerError of a group says by `position` which statement it concerns.
+    """
+    for position, (statement, content) in enumerate(items):
+        if content is not None:
+            with at_position(position):
+                _check_claims(services, statement, content)
+    entries = services.signer.appender.submit_many(items)
+    if any(content is not None for _, content in items):
         keep_up(services.index, services.log)
+    for entry in entries:
+        if entry.type == ErasureStatement.type:
+            services.index.remove(erased_by(entry.statement))
+    return entries
+
+
+def erased_by(statement: bytes) -> int:
+    """Index of the entry whose content an erasure statement erases."""
     payload = open_statement(statement).payload
-    if isinstance(payload, ErasureStatement):
-        services.index.remove(payload.entry_index)
-    return entry
+    assert isinstance(payload, ErasureStatement)
+    return payload.entry_index
 
 
 def _check_claims(services: Services, statement: bytes, content: Content) -> None:
@@ -60,6 +81,16 @@ def decode_record(body: RecordIn) -> tuple[bytes, Content | None]:
     """Statement and content of a JSON submission. RequestError `invalid_base64`, StatementRefused `content_*`."""
     statement = decode_base64(body.statement, "statement")
     return statement, _content(body.content) if body.content is not None else None
+
+
+def decode_batch(body: BatchIn) -> list[Item]:
+    """Likewise for a JSON batch."""
+    return [decode_record(record) for record in body.records]
+
+
+def decode_statements(data: bytes) -> list[Item]:
+    """Statements, each after its length in 16 bits, big-endian, as in an entry bundle. ParseError `bundle_length`."""
+    return [(statement, None) for statement in split_bundle(data, SUBMIT_STATEMENTS_MAX)]
 
 
 def _content(given: ContentIn) -> Content:

@@ -9,7 +9,7 @@ from web.cli.output import Exit
 @click.command()
 @option("--host", help="Address to listen on. [default: 127.0.0.1]")
 @option("--port", type=click.IntRange(1, 65535), help="Port to listen on. [default: 8080]")
-@option("--request-threads", type=click.IntRange(1, 512), default=16, show_default=True, help="Requests at one time.")
+@option("--request-threads", type=click.IntRange(1, 512), default=64, show_default=True, help="Requests at one time.")
 @option("--origin", help="Name of a new log: the address it will have for ever, without https://.")
 @option(
     "--policy", type=click.Path(dir_okay=False), help="tlog-policy file with the witnesses to ask for cosignatures."
