@@ -24,6 +24,7 @@ LEAVES = [
     ("log", "fsck"),
     ("log", "export"),
     ("log", "erase"),
+    ("receipt", "upgrade"),
     ("witness", "init"),
     ("witness", "add-log"),
     ("witness", "remove-log"),
@@ -75,7 +76,7 @@ def test_a_wrong_option_is_one_line_with_a_hint_and_exit_code_2(rail: Rail) -> N
     assert rail("nonsense", "--json").error == "usage"
 
 
-@pytest.mark.parametrize("group", [(), ("model",), ("log",), ("witness",), ("bench",)])
+@pytest.mark.parametrize("group", [(), ("model",), ("log",), ("receipt",), ("witness",), ("bench",)])
 def test_a_group_without_a_command_shows_its_help(here: Rail, group: tuple[str, ...]) -> None:
     done = here(*group)
     assert done.code == 2

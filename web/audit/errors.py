@@ -15,6 +15,8 @@ class AuditError(Exception):
 class LogBroken(AuditError):
     """The log contradicts itself or its signature: a proof failed. `evidence` is the file that shows it."""
 
+    exit_code = 3  # of a command that meets it
+
     def __init__(self, code: str, message: str, hint: str = "", evidence: Path | None = None) -> None:
         super().__init__(code, message, hint)
         self.evidence = evidence

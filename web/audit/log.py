@@ -1,23 +1,20 @@
 """The first half of an audit: is this the log it was, is it what its root says, and is every entry signed?"""
 
-import json
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from ledger.checkpoint import Checkpoint, open_checkpoint
-from ledger.errors import LedgerError, ParseError, ProofInvalid, SignatureInvalid
+from ledger.errors import LedgerError, ParseError, SignatureInvalid
 from ledger.keys import VerifyKey
-from ledger.merkle import check_consistency, leaf_hash, prove_consistency
+from ledger.merkle import leaf_hash
 from ledger.tiles import TILE_WIDTH, tile_width
 from web.audit.errors import LogBroken
+from web.audit.history import check_growth, check_not_smaller
 from web.audit.operators import OperatorBook
 from web.audit.source import TileSource
 from web.audit.state import AuditState
 from web.audit.tiles import TileReader
-from web.files import replace_file
 
 FINDINGS_MAX = 100  # reported one by one; more are cut off, the first ones say enough
 
@@ -80,25 +77,9 @@ def check_history(view: LogView, state: AuditState | None, evidence_folder: Path
     if state is None:
         return 0
     key = VerifyKey.parse(state.log_vkey)
-    old, new = open_checkpoint(state.checkpoint, key, key.name), view.checkpoint
-    if new.size < old.size:
-        raise LogBroken(
-            "log_shrunk",
-            f"the log showed {old.size} entries before and shows {new.size} now",
-            "a cache may have served an old checkpoint: try once more; if it stays, the log hides entries",
-            _save_evidence(evidence_folder, state.checkpoint, view.note, []),
-        )
-    proof = prove_consistency(old.size, new.size, view.tiles)
-    try:
-        check_consistency(old.size, old.root, new.size, new.root, proof)
-    except ProofInvalid as error:
-        raise LogBroken(
-            "log_forked",
-            f"the log signed two histories: its {new.size} entries do not begin with the earlier {old.size}: {error}",
-            "keep the evidence and publish it: both notes carry the log's own signature",
-            _save_evidence(evidence_folder, state.checkpoint, view.note, proof),
-        ) from error
-    return old.size
+    check_not_smaller(state.checkpoint, view.note, key, evidence_folder)
+    check_growth(state.checkpoint, view.note, key, view.tiles, evidence_folder)
+    return open_checkpoint(state.checkpoint, key).size
 
 
 def check_entries(view: LogView, start: int, book: OperatorBook, advance: Advance) -> list[Finding]:
@@ -118,17 +99,3 @@ def check_entries(view: LogView, start: int, book: OperatorBook, advance: Advanc
         if index % TILE_WIDTH == TILE_WIDTH - 1 or index + 1 == view.checkpoint.size:
             advance(index + 1 - start, view.checkpoint.size - start)
     return findings
-
-
-def _save_evidence(folder: Path, old: bytes, new: bytes, proof: list[bytes]) -> Path:
-    """Both signed notes and the proof that the tiles gave, in one file named by its content."""
-    value = {
-        "format": "rail-fork-evidence/1",
-        "old": old.decode(),
-        "new": new.decode(),
-        "consistency_proof": [b64encode(item).decode() for item in proof],
-    }
-    data = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
-    path = folder / f"fork-{sha256(data).hexdigest()[:16]}.json"
-    replace_file(path, data)
-    return path

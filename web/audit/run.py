@@ -17,6 +17,7 @@ from web.audit.report import signed_report, write_report
 from web.audit.result import AuditResult
 from web.audit.source import TileSource
 from web.audit.state import AuditState, load_state, save_state
+from web.audit.trust import claimed_key
 from web.client import RailClient
 from web.present import rfc3339
 
@@ -137,14 +138,4 @@ def _log_key(client: RailClient, plan: AuditPlan, state: AuditState | None, watc
         return VerifyKey.parse(state.log_vkey)
     if given is not None:
         return given
-    vkey = client.get_json("/.well-known/rail.json").get("log_vkey")
-    if not isinstance(vkey, str):
-        raise AuditError(
-            "log_key_unknown", f"{client.url} does not say which key its log has", "give it with --log-key"
-        )
-    key = VerifyKey.parse(vkey)
-    watch.note(
-        f"first audit of this log: its key is taken on trust and pinned\n  {key.vkey}\n"
-        "  compare it with what the operator publishes elsewhere, or give it with --log-key"
-    )
-    return key
+    return claimed_key(client, watch.note)

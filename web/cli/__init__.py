@@ -13,6 +13,7 @@ COMMANDS = {
     "convert": "web.cli.convert:convert",
     "model": "web.cli.model:model",
     "log": "web.cli.log:log",
+    "receipt": "web.cli.receipt:receipt",
     "witness": "web.cli.witness:witness",
     "doctor": "web.cli.doctor:doctor",
     "bench": "web.cli.bench:bench",

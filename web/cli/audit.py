@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from web.cli.options import home_option, json_option, option
-from web.cli.output import CommandError, Exit, emit_json, fact, printable, progress_bars, say, verdict_line
+from web.cli.output import Exit, emit_json, fact, note, printable, progress_bars, say, verdict_line
 
 if TYPE_CHECKING:
     from web.audit import AuditPlan, Finished
@@ -71,7 +71,7 @@ def audit(
       rail audit http://127.0.0.1:8080 --sample 50 --log-key "$KEY" --json
       rail audit https://rail.example --publish --key auditor.key
     """
-    from web.audit import AuditPlan, LogBroken
+    from web.audit import AuditPlan
     from web.client import RailClient, normal_url
     from web.settings import DEFAULT_HOME
 
@@ -89,12 +89,8 @@ def audit(
         threads=threads,
         kernels=kernels,
     )
-    try:
-        with RailClient(url) as client:
-            finished = _run(client, plan)
-    except LogBroken as error:
-        evidence = f"; evidence: {error.evidence}" if error.evidence else ""
-        raise CommandError(error.code, f"{error}{evidence}", error.hint, Exit.PROOF_FAILED) from error
+    with RailClient(url) as client:
+        finished = _run(client, plan)
     exit_code = EXITS[finished.result.verdict]
     if as_json:
         emit_json(_to_json(finished))
@@ -109,7 +105,7 @@ def _run(client: "RailClient", plan: "AuditPlan") -> "Finished":
 
     with progress_bars() as bar:
         watch = Watch(
-            note=lambda text: click.echo(f"note: {printable(text, keep=chr(10))}", err=True),
+            note=note,
             entries=bar("entries checked"),
             replays=bar("runs replayed"),
             download=bar("bytes of the model"),

@@ -83,7 +83,10 @@ def as_command_error(error: Exception) -> CommandError:
         return CommandError("usage", error.format_message(), hint)
     code = getattr(error, "code", None)
     if isinstance(code, str) and type(error).__module__.split(".")[0] in ("inference", "ledger", "native", "web"):
-        return CommandError(code, str(error), getattr(error, "hint", ""))
+        evidence = getattr(error, "evidence", None)
+        message = f"{error}; evidence: {evidence}" if evidence is not None else str(error)
+        exit_code = Exit(getattr(error, "exit_code", Exit.UNCHECKED))
+        return CommandError(code, message, getattr(error, "hint", ""), exit_code)
     if isinstance(error, MemoryError):
         return CommandError("out_of_memory", "not enough memory", "use a smaller model or a shorter text")
     if isinstance(error, OSError) and error.strerror:

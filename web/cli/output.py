@@ -64,6 +64,11 @@ def verdict_line(word: str, sentence: str, exit_code: Exit, err: bool = False) -
     click.echo(f": {printable(sentence)}", err=err)
 
 
+def note(text: str) -> None:
+    """Something worth knowing that is no error, on stderr."""
+    click.echo(f"note: {printable(text, keep=chr(10))}", err=True)
+
+
 def emit_json(value: object) -> None:
     """The one JSON object of `--json`."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -18,6 +18,7 @@ INPUT_BYTES_MAX = 24 << 20  # the largest receipt; texts have their own, smaller
 @option("--log-key", metavar="VKEY", help="Key of the log to trust. [default: the key of the log in --home]")
 @option("--text", metavar="FILE", type=click.Path(), help="Compare this text with the output in the receipt.")
 @option("--replay", is_flag=True, help="Run the generation in the receipt again and compare every bit.")
+@option("--policy", type=click.Path(dir_okay=False), help="tlog-policy file: the witnesses that must have cosigned.")
 @option("--url", metavar="URL", help="Ask this service about the text instead of the log in --home.")
 @engine_options
 @home_option
@@ -27,6 +28,7 @@ def verify(
     log_key: str | None,
     text: str | None,
     replay: bool,
+    policy: str | None,
     url: str | None,
     model: str | None,
     threads: int | None,
@@ -46,21 +48,29 @@ def verify(
       rail verify receipt.json --log-key "$KEY"          offline
       rail verify receipt.json --text story.txt          and does it prove this text?
       rail verify receipt.json --replay                  and does the model really say that?
+      rail verify receipt.json --policy witnesses        and did enough witnesses see it?
+      rail verify receipt.json --url https://rail.example and does the log still have one history?
+
+    What a log shows is held against what it showed before: a log with two histories is exit code 3, with both of its
+    signed notes kept as evidence in HOME/known-logs.
     """
     data, name = _read(subject)
     if looks_like_receipt(data):
-        from web.cli.verify_receipt import verify_receipt
+        from web.cli.verify_receipt import Checks, verify_receipt
 
         options = {"model": model, "threads": threads, "kernels": kernels}
-        return verify_receipt(data, log_key, home, Path(text) if text else None, options if replay else None, as_json)
-    if text or replay:
-        flag = "--text" if text else "--replay"
+        checks = Checks(
+            Path(text) if text else None, options if replay else None, Path(policy) if policy else None, url
+        )
+        return verify_receipt(data, log_key, home, checks, as_json)
+    if text or replay or policy:
+        flag = "--text" if text else "--replay" if replay else "--policy"
         raise CommandError(
             "not_a_receipt", f"{name} is not a receipt, and {flag} needs one", "`rail generate` writes one"
         )
     from web.cli.verify_text import verify_given_text
 
-    return verify_given_text(decode(data, name), name, url, home, as_json)
+    return verify_given_text(decode(data, name), name, url, log_key, home, as_json)
 
 
 def looks_like_receipt(data: bytes) -> bool:

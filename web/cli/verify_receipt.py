@@ -1,20 +1,26 @@
 """Checks a receipt offline: signatures, proofs, openings, and on request the text and the run itself."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ledger.errors import LedgerError
 from ledger.keys import VerifyKey
+from ledger.policy import Policy
 from ledger.receipt import CheckedReceipt, Receipt, check_receipt
 from ledger.statement import GenerationStatement
 from web.cli.inputs import decode, read_file
-from web.cli.output import CommandError, Exit, emit_json, fact, verdict_line
-from web.cli.trust import trusted_log_key
+from web.cli.output import CommandError, Exit, emit_json, fact, note, verdict_line
+from web.cli.trust import known_logs, trusted_log_key
+from web.policy_file import load_policy
+from web.present import rfc3339
 
 if TYPE_CHECKING:
     from inference.replay import ReplayResult
+    from web.known_logs import KnownLogs
 
 TEXT_BYTES_MAX = 4 << 20  # the largest output that a log keeps
 
@@ -29,25 +35,35 @@ class Outcome:
     detail: dict[str, Any]
 
 
-def verify_receipt(
-    data: bytes, log_key: str | None, home: str | None, text: Path | None, replay: dict[str, Any] | None, as_json: bool
-) -> int:
-    """Check the receipt, then the text and the replay if asked. Raises CommandError (exit code 3) if it is refused."""
-    key, trust = trusted_log_key(log_key, home)
-    try:
-        checked = check_receipt(Receipt.from_json(data), key)
-    except LedgerError as error:
-        raise CommandError(
-            error.code,
-            f"the receipt is refused: {error}",
-            "a receipt proves nothing once any part of it has changed; fetch it again from the log",
-            Exit.PROOF_FAILED,
-        ) from error
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What is asked of a receipt beyond its proof; None: not asked."""
+
+    text: Path | None
+    replay: dict[str, Any] | None  # options of the engine
+    policy: Path | None
+    url: str | None  # of the log, for its present history
+
+
+def verify_receipt(data: bytes, log_key: str | None, home: str | None, checks: Checks, as_json: bool) -> int:
+    """Check the receipt, then what else is asked. Raises CommandError (exit code 3) if it is refused."""
+    policy = load_policy(checks.policy) if checks.policy is not None else None
+    with _refusals():
+        receipt = Receipt.from_json(data)
+    key, trust = trusted_log_key(log_key, home, policy, receipt.log_vkey)
+    with _refusals():
+        checked = check_receipt(receipt, key, policy.witness_keys if policy is not None else ())
+    known = known_logs(home)
+    known.compare(key, receipt.proof.checkpoint)
     outcomes = {"proof": _proof(checked)}
-    if text is not None:
-        outcomes["text"] = _compare(checked, text)
-    if replay is not None:
-        outcomes["replay"] = _replay(checked, replay)
+    if policy is not None:
+        outcomes["witnesses"] = _witnesses(checked, policy)
+    if checks.url is not None:
+        outcomes["history"] = _history(receipt, key, checks.url, known)
+    if checks.text is not None:
+        outcomes["text"] = _compare(checked, checks.text)
+    if checks.replay is not None:
+        outcomes["replay"] = _replay(checked, checks.replay)
     worst = Exit.worst(outcome.exit_code for outcome in outcomes.values())
     if as_json:
         emit_json(_to_json(checked, key, trust, outcomes, worst))
@@ -58,9 +74,50 @@ def verify_receipt(
     return worst
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Any fault of the receipt itself is exit code 3."""
+    try:
+        yield
+    except LedgerError as error:
+        raise CommandError(
+            error.code,
+            f"the receipt is refused: {error}",
+            "a receipt proves nothing once any part of it has changed; fetch it again from the log",
+            Exit.PROOF_FAILED,
+        ) from error
+
+
 def _proof(checked: CheckedReceipt) -> Outcome:
     sentence = f"entry {checked.index} is in the log {checked.origin}, signed by {checked.operator.name!r}, unchanged"
     return Outcome("proof holds", sentence, Exit.OK, {"verdict": "match"})
+
+
+def _witnesses(checked: CheckedReceipt, policy: Policy) -> Outcome:
+    """Whether the policy's quorum cosigned the receipt's checkpoint. Without it the policy calls it not valid."""
+    names = [item.key.name for item in checked.cosignatures]
+    met = policy.is_met([item.key for item in checked.cosignatures])
+    times = [item.time for item in checked.cosignatures if item.time]
+    detail = {"verdict": "match" if met else "proof_failed", "quorum": policy.describe(), "witnesses": names}
+    seen = f", first {rfc3339(min(times))}" if times else ""
+    sentence = f"{policy.describe()}; cosigned by {', '.join(names) or 'none of them'}{seen}"
+    if met:
+        return Outcome("witnessed", sentence, Exit.OK, detail)
+    return Outcome("not witnessed", f"{sentence}; try `rail receipt upgrade`", Exit.PROOF_FAILED, detail)
+
+
+def _history(receipt: Receipt, key: VerifyKey, url: str, known: "KnownLogs") -> Outcome:
+    """Whether the log's present checkpoint, the one seen last and the receipt's are of one history."""
+    from web.audit.source import TileSource
+    from web.client import RailClient
+
+    with RailClient(url) as client:
+        followed = known.follow(client, key, note)
+        known.check_note(receipt.proof.checkpoint, followed.view, TileSource(client))
+    size = followed.view.checkpoint.size
+    detail = {"verdict": "match", "size": size, "seen_before": followed.previous_size}
+    sentence = f"the log at {url}, with {size} entries, and this receipt have one history"
+    return Outcome("one history", sentence, Exit.OK, detail)
 
 
 def _compare(checked: CheckedReceipt, path: Path) -> Outcome:
@@ -131,9 +188,10 @@ def _not_replayed(reason: str, sentence: str) -> Outcome:
 def _to_json(
     checked: CheckedReceipt, key: VerifyKey, trust: str, outcomes: dict[str, Outcome], worst: Exit
 ) -> dict[str, Any]:
-    from web.present import rfc3339, statement_json
+    from web.present import statement_json
 
-    verdict = {Exit.OK: "match", Exit.NO_MATCH: "no_match"}.get(worst, "unchecked")
+    words = {Exit.OK: "match", Exit.NO_MATCH: "no_match", Exit.PROOF_FAILED: "proof_failed"}
+    verdict = words.get(worst, "unchecked")
     return {
         "verdict": verdict,
         "record_id": checked.index,
@@ -148,7 +206,6 @@ def _to_json(
 
 def _print_facts(checked: CheckedReceipt, trust: str) -> None:
     from web.assurance import assurance_words
-    from web.present import rfc3339
 
     payload = checked.statement.payload
     fact("record", f"{checked.index} of {checked.size} in {checked.origin} (key {trust})")

@@ -5,7 +5,8 @@ from typing import Any
 from web.assurance import assurance_words
 from web.cli.local import open_local
 from web.cli.options import settings_from
-from web.cli.output import CommandError, Exit, emit_json, fact, printable, say, verdict_line
+from web.cli.output import CommandError, Exit, emit_json, fact, note, printable, say, verdict_line
+from web.cli.trust import known_logs
 
 SHOWN_SPANS = 10
 SHOWN_CHARS = 100
@@ -18,11 +19,16 @@ SENTENCES = {
 }
 
 
-def verify_given_text(text: str, name: str, url: str | None, home: str | None, as_json: bool) -> int:
-    """Print the verdict on `text`. Exit code 0 for a match, 1 for none, 2 if it could not be checked."""
+def verify_given_text(
+    text: str, name: str, url: str | None, log_key: str | None, home: str | None, as_json: bool
+) -> int:
+    """Print the verdict on `text`. Exit code 0 for a match, 1 for none, 2 if it could not be checked.
+
+    A service's log is first held against what it showed before: exit code 3 if it has two histories.
+    """
     if not text:
         raise CommandError("empty_text", f"{name} is empty", "give some words to look up")
-    verdict = _ask(text, name, url) if url else _look_up(text, name, home)
+    verdict = _ask(text, name, url, log_key, home) if url else _look_up(text, name, home)
     word = str(verdict["verdict"])
     exit_code = Exit.NO_MATCH if word == "none" else Exit.UNCHECKED if word == "unchecked" else Exit.OK
     if as_json:
@@ -46,11 +52,14 @@ def _look_up(text: str, name: str, home: str | None) -> dict[str, Any]:
         return verify_text(local, text)
 
 
-def _ask(text: str, name: str, url: str) -> dict[str, Any]:
+def _ask(text: str, name: str, url: str, log_key: str | None, home: str | None) -> dict[str, Any]:
+    from ledger.keys import VerifyKey
     from web.client import RailClient
 
     _check_size(text, name, settings_from().max_text_bytes, "check a shorter part of it")
+    given = VerifyKey.parse(log_key.strip()) if log_key is not None else None
     with RailClient(url) as client:
+        known_logs(home).follow(client, given, note)
         verdict = client.post_json("/api/verify", {"text": text})
     if not isinstance(verdict.get("verdict"), str):
         raise CommandError("bad_answer", f"{url} did not answer with a verdict")

@@ -167,9 +167,9 @@ def serve(host: str, port: int, request_threads: int, home: str | None, as_json:
 
 
 def _folder(home: str | None) -> Path:
-    from web.settings import DEFAULT_HOME
+    from web.cli.trust import home_folder
 
-    return Path(home or DEFAULT_HOME).expanduser().absolute() / "witness"
+    return home_folder(home) / "witness"
 
 
 def _keys(folder: Path) -> "list[SigningKey]":
