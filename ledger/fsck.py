@@ -3,6 +3,9 @@
 Each fault is listed and the check goes on. Damage stays local in the listing: a tile whose hashes do not lead to the
 stored hash above it is one fault, and the levels above go on from the stored hash. Memory does not grow with the log.
 The log may be appended to meanwhile; what is checked is the size it had at the start.
+
+With `hashes_only` it is what the tree rests on: every statement against its leaf, every stored hash, the root and the
+checkpoint's signature. What the statements say, their signatures, the registries and the contents are left out.
 """
 
 from collections.abc import Callable
@@ -14,10 +17,10 @@ from ledger.content import decode_content
 from ledger.content_store import ContentRow
 from ledger.database import Database
 from ledger.errors import LedgerError, StoreError
-from ledger.fsck_entry import EntryChecker
+from ledger.fsck_entry import EntryChecker, check_leaf
 from ledger.fsck_tree import TreeChecker
 from ledger.keys import VerifyKey
-from ledger.merkle import EMPTY_ROOT
+from ledger.merkle import EMPTY_ROOT, leaf_hash
 from ledger.statement import open_statement
 from ledger.store import EntryRow, Head, Identity
 from ledger.submission import check_content
@@ -25,7 +28,10 @@ from ledger.submission import check_content
 FAULTS_MAX = 10_000  # kept in the report; all are counted and given to `on_fault`
 CONTENTS_PAGE = 32
 
+PAGE_LEAVES = 512  # read at a time: two tiles, and at most 32 MiB of statements
+
 Progress = Callable[[int, int], None]  # entries checked, entries in all
+ReadPage = Callable[[int, int], list[bytes | None]]  # start, stop -> the stored leaf hashes; None: missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,18 @@ def check_log(
     identity: Identity,
     progress: Progress | None = None,
     on_fault: Callable[[Fault], None] | None = None,
+    hashes_only: bool = False,
 ) -> FsckReport:
     """Checks all of it. StoreError only if the database cannot be asked at all; damage in it is a fault."""
     check = _Check(database, identity, progress, on_fault)
+    if hashes_only:
+        head = check.checkpoint()
+        check.tree(head, check.leaves)
+        check.beyond()
+        return check.report
     check.storage()
     head = check.checkpoint()
-    check.tree(head)
+    check.tree(head, check.entries())
     check.beyond()
     check.registry()
     check.contents(head.size)
@@ -118,19 +130,12 @@ class _Check:
             )
         return head
 
-    def tree(self, head: Head) -> None:
+    def tree(self, head: Head, read: ReadPage) -> None:
         """Every entry, every stored hash, and the root."""
         tree = TreeChecker(self._database, self.fault)
-        checker = EntryChecker(self.fault)
-        for low in range(0, head.size, store.PAGE_ROWS):
-            high = min(low + store.PAGE_ROWS, head.size)
-            rows = self._rows(low, high)
-            with self._database.read() as connection:
-                for row in rows.values():
-                    checker.check(connection, row)
-            self.report.entries += len(rows)
-            for index in range(low, high):
-                tree.add_leaf(rows[index].leaf_hash if index in rows else None)
+        for low in range(0, head.size, PAGE_LEAVES):
+            high = min(low + PAGE_LEAVES, head.size)
+            tree.add_leaves(read(low, high))
             if self._progress is not None:
                 self._progress(high, head.size)
         root = tree.root()
@@ -138,6 +143,38 @@ class _Check:
             self.fault("root_unknown", None, "the root cannot be computed, because entries or hashes are missing")
         elif root != head.root:
             self.fault("root", None, f"the hashes lead to root {root.hex()}, the checkpoint says {head.root.hex()}")
+
+    def entries(self) -> ReadPage:
+        """Reads a page and checks everything about its entries; returns the stored leaf hashes."""
+        checker = EntryChecker(self.fault)
+
+        def read(low: int, high: int) -> list[bytes | None]:
+            rows = self._rows(low, high)
+            with self._database.read() as connection:
+                for row in rows.values():
+                    checker.check(connection, row)
+            self.report.entries += len(rows)
+            return [rows[index].leaf_hash if index in rows else None for index in range(low, high)]
+
+        return read
+
+    def leaves(self, low: int, high: int) -> list[bytes | None]:
+        """Reads a page and checks only that its statements hash to their leaves."""
+        try:
+            with self._database.read() as connection:
+                statements, stored = store.leaves_between(connection, low, high)
+        except StoreError as error:
+            if error.code != "database_damaged":
+                raise
+            statements, stored = [], []
+        if len(stored) == high - low and [leaf_hash(statement) for statement in statements] == stored:
+            self.report.entries += len(stored)
+            return list(stored)
+        rows = self._rows(low, high)  # once more, to say where the fault is
+        self.report.entries += len(rows)
+        for row in rows.values():
+            check_leaf(row, self.fault)
+        return [rows[index].leaf_hash if index in rows else None for index in range(low, high)]
 
     def _rows(self, low: int, high: int) -> dict[int, EntryRow]:
         """The entries of a page; if it cannot be read as a whole, those that can be read one by one."""

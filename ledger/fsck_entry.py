@@ -26,6 +26,13 @@ CACHED_MAX = 4096  # registrations remembered
 ReportFault = Callable[[str, int | None, str], None]  # code, leaf index, message
 
 
+def check_leaf(row: EntryRow, fault: ReportFault) -> None:
+    """Reports a statement that is not the one of its leaf."""
+    if leaf_hash(row.statement) != row.leaf_hash:
+        index = row.leaf_index
+        fault("leaf_hash", index, f"the statement of entry {index} was altered: it does not hash to its leaf")
+
+
 class EntryChecker:
     """Checks entries in the order of the log. It trusts no column and no cache of the log."""
 
@@ -37,8 +44,7 @@ class EntryChecker:
     def check(self, connection: Connection, row: EntryRow) -> None:
         """Reports everything that is wrong with one entry."""
         index = row.leaf_index
-        if leaf_hash(row.statement) != row.leaf_hash:
-            self._fault("leaf_hash", index, f"the statement of entry {index} was altered: it does not hash to its leaf")
+        check_leaf(row, self._fault)
         try:
             signed = open_statement(row.statement)
         except LedgerError as error:

@@ -1,10 +1,12 @@
 """The part of the whole-log check that looks at the tree: stored hashes against the ones below, and the root."""
 
+from collections.abc import Sequence
+
 from ledger import store
 from ledger.database import Database
 from ledger.errors import StoreError
 from ledger.fsck_entry import ReportFault
-from ledger.merkle import EMPTY_ROOT, root_of
+from ledger.merkle import EMPTY_ROOT, fold, root_of
 from ledger.tiles import TILE_WIDTH
 
 
@@ -17,20 +19,24 @@ class TreeChecker:
         self._edge: list[list[bytes | None]] = [[]]  # by tile level
         self._done: list[int] = [0]  # complete tiles of each level
 
-    def add_leaf(self, leaf_hash: bytes | None) -> None:
-        self._add(0, leaf_hash)
+    def add_leaves(self, leaf_hashes: Sequence[bytes | None]) -> None:
+        """The next leaves, any number of them."""
+        self._add(0, leaf_hashes)
 
-    def _add(self, level: int, value: bytes | None) -> None:
+    def _add(self, level: int, hashes: Sequence[bytes | None]) -> None:
         if level == len(self._edge):
             self._edge.append([])
             self._done.append(0)
-        self._edge[level].append(value)
-        if len(self._edge[level]) == TILE_WIDTH:
-            position = self._done[level]
-            computed = _root(self._edge[level])
-            self._edge[level] = []
+        edge = self._edge[level]
+        edge += hashes
+        above = []
+        for start in range(0, len(edge) - TILE_WIDTH + 1, TILE_WIDTH):
+            computed = _root(edge[start : start + TILE_WIDTH])
+            above.append(self._compare(level + 1, self._done[level], computed))
             self._done[level] += 1
-            self._add(level + 1, self._compare(level + 1, position, computed))
+        del edge[: len(above) * TILE_WIDTH]
+        if above:
+            self._add(level + 1, above)
 
     def _compare(self, level: int, position: int, computed: bytes | None) -> bytes | None:
         """The stored hash, or the computed one if there is none."""
@@ -61,5 +67,7 @@ class TreeChecker:
 
 
 def _root(hashes: list[bytes | None]) -> bytes | None:
+    if None in hashes:
+        return None
     known = [value for value in hashes if value is not None]
-    return root_of(known) if len(known) == len(hashes) else None
+    return fold(known) if len(known) == TILE_WIDTH else root_of(known)

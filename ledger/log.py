@@ -4,7 +4,8 @@
     entry = log.submit(sign_statement(payload, operator_key), content)     # durable when this returns
     receipt = log.receipt(entry.index, opening=True)
 
-A `Log` is safe for threads. Any number of processes may open the same database, each with its own `Log`.
+A `Log` is safe for threads. Any number of processes may open the same database, each with its own `Log`; one of them,
+the service, holds the sequencer's lease.
 """
 
 import time
@@ -81,6 +82,15 @@ class Log(LogReader):
             raise
         return cls(database, identity, key, also)
 
+    def hold_lease(self) -> None:
+        """Become the log's one sequencer until `close`, as a service does. LogConflict `sequencer_running`, StoreError.
+
+        Whoever appends without the lease, such as a command, takes turns with the one that holds it.
+        """
+        if self._sequencer is None:
+            raise StoreError("log_read_only", "the log was opened without its key; it can only be read")
+        self._sequencer.hold_lease()
+
     def close(self) -> None:
         """Finishes what was submitted and closes the connections."""
         if self._sequencer is not None:
@@ -93,9 +103,17 @@ class Log(LogReader):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def fsck(self, progress: Progress | None = None, on_fault: Callable[[Fault], None] | None = None) -> FsckReport:
-        """Checks the whole log and lists every fault. `progress` hears of entries done and in all."""
-        return check_log(self._database, self._identity, progress, on_fault)
+    def fsck(
+        self,
+        progress: Progress | None = None,
+        on_fault: Callable[[Fault], None] | None = None,
+        hashes_only: bool = False,
+    ) -> FsckReport:
+        """Checks the whole log and lists every fault. `progress` hears of entries done and in all.
+
+        With `hashes_only`, only what the tree rests on: statements against leaves, stored hashes, root, checkpoint.
+        """
+        return check_log(self._database, self._identity, progress, on_fault, hashes_only)
 
     # Appending
 

@@ -43,6 +43,14 @@ def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
     return frontier.root()
 
 
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """Root of a complete subtree from a power of two of its hashes, left to right."""
+    while len(hashes) > 1:
+        pairs = zip(hashes[::2], hashes[1::2], strict=True)
+        hashes = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+    return hashes[0]
+
+
 class Frontier:
     """The right edge of a growing tree: everything that is needed to append leaves and to know the root.
 

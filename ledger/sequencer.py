@@ -1,8 +1,8 @@
 """The only writer: takes submissions from any number of threads and appends them, many to a transaction.
 
 A batch is one database transaction: lock the checkpoint row, decide, write entries, hashes and contents, sign, replace
-the checkpoint row by compare-and-swap, commit. Submitters are told only after the commit. Processes that share a
-database each have a sequencer; the row lock makes them take turns. SPEC.md, "Appending", gives the crash states.
+the checkpoint row by compare-and-swap, commit. Submitters are told only after the commit. One service a log: it holds
+the lease. Commands that append beside it take turns by the row lock. SPEC.md, "Appending", gives the crash states.
 """
 
 import os
@@ -21,6 +21,7 @@ from ledger.content_store import ContentRow
 from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, StoreError
 from ledger.keys import SigningKey
+from ledger.lease import Lease
 from ledger.merkle import Frontier
 from ledger.statement import ErasureStatement
 from ledger.store import Head
@@ -56,7 +57,13 @@ class Sequencer:
         self._queue: deque[_Ticket] = deque()
         self._waiting = 0  # statements in the queue
         self._closed = False
+        self._lease: Lease | None = None  # None: appends take turns with other processes
         self._thread: threading.Thread | None = None
+
+    def hold_lease(self) -> None:
+        """From now until `close`, no other service appends to the log. LogConflict `sequencer_running`."""
+        if self._lease is None:
+            self._lease = Lease(self._database)
 
     def submit(self, group: Sequence[Submission]) -> list[Placed]:
         """Returns when all of the group is durable. Raises StatementRefused if none of it is admitted.
@@ -88,6 +95,8 @@ class Sequencer:
             thread = self._thread
         if thread is not None and os.getpid() == self._process:
             thread.join()
+        if self._lease is not None:
+            self._lease.close()
 
     # The thread
 
@@ -132,6 +141,8 @@ class Sequencer:
             return self._transaction(batch, attempted)
 
     def _transaction(self, batch: Sequence[_Ticket], attempted: dict[bytes, int]) -> list[list[Placed] | Exception]:
+        if self._lease is not None:
+            self._lease.check()
         frontier, self._frontier = self._frontier, None
         with self._database.write() as connection:
             head = store.read_head(connection, lock=True)

@@ -125,6 +125,7 @@ _ENTRIES = select(entries).where(entries.c.leaf_index.in_(bindparam("values", ex
 _ENTRIES_BY_HASH = select(entries).where(entries.c.leaf_hash.in_(bindparam("values", expanding=True)))
 _IN_RANGE = (entries.c.leaf_index >= bindparam("start"), entries.c.leaf_index < bindparam("stop"))
 _ENTRY_RANGE = select(entries).where(*_IN_RANGE).order_by(entries.c.leaf_index)
+_LEAF_RANGE = select(entries.c.leaf_hash, entries.c.statement).where(*_IN_RANGE).order_by(entries.c.leaf_index)
 _STATEMENT_RANGE = select(entries.c.statement).where(*_IN_RANGE).order_by(entries.c.leaf_index)
 _ENTRIES_OF_KIND = (
     select(entries)
@@ -184,6 +185,12 @@ def entries_by_hash(connection: Connection, leaf_hashes: Sequence[bytes]) -> dic
 def entries_between(connection: Connection, start: int, stop: int) -> list[EntryRow]:
     """Entries start <= leaf_index < stop that exist, in order. The caller bounds the range."""
     return [_entry(row) for row in connection.execute(_ENTRY_RANGE, {"start": start, "stop": stop})]
+
+
+def leaves_between(connection: Connection, start: int, stop: int) -> tuple[list[bytes], list[bytes]]:
+    """(statements, leaf hashes) of such a range: no more than the tree needs."""
+    rows = connection.execute(_LEAF_RANGE, {"start": start, "stop": stop}).all()
+    return [row[1] for row in rows], [row[0] for row in rows]
 
 
 def statements_between(connection: Connection, start: int, stop: int) -> list[bytes]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from ledger import store
-from ledger.merkle import node_hash
+from ledger.merkle import fold
 from ledger.stored_hashes import stored_hash_position
 
 TILE_BITS = 8
@@ -34,7 +34,7 @@ class TileHashes:
         result = []
         for level, start, stop in spans:
             low, hashes = tiles[level, start >> TILE_BITS]
-            result.append(_fold(hashes[start - low : stop - low]))
+            result.append(fold(hashes[start - low : stop - low]))
         return result
 
 
@@ -43,10 +43,3 @@ def _tile_span(stored_index: int) -> tuple[int, int, int]:
     height, number = stored_hash_position(stored_index)
     level, within = divmod(height, TILE_BITS)
     return level, number << within, (number + 1) << within
-
-
-def _fold(hashes: list[bytes]) -> bytes:
-    """Root of a complete subtree from a power of two of its hashes."""
-    while len(hashes) > 1:
-        hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
-    return hashes[0]

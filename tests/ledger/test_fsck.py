@@ -63,6 +63,29 @@ def test_a_sound_log(sound: Log) -> None:
     assert steps == [(SIZE, SIZE)]
 
 
+def test_the_hashes_alone(sound: Log) -> None:
+    report = sound.fsck(hashes_only=True)
+    assert report.ok and (report.size, report.entries, report.contents) == (SIZE, SIZE, 0)
+
+
+HASH_CODES = {"leaf_hash", "hash", "root", "root_unknown", "hash_missing", "entry_missing", "checkpoint_row"}
+HASH_CODES |= {"hashes_beyond_checkpoint", "entries_beyond_checkpoint"}
+
+
+@pytest.mark.parametrize("name", ["a statement replaced by another's", "a leaf hash in the last tile", "a stored hash"])
+def test_the_hashes_alone_find_their_faults(sound: Log, name: str) -> None:
+    change, expected = TAMPERINGS[name]
+    tamper(sound, change)
+    faults = {(fault.code, fault.index) for fault in sound.fsck(hashes_only=True).faults}
+    assert faults == {item for item in expected if item[0] in HASH_CODES} and faults
+
+
+@pytest.mark.parametrize("gone", [100, 299])
+def test_the_hashes_alone_miss_no_entry(sound: Log, gone: int) -> None:
+    tamper(sound, f"DELETE FROM entries WHERE leaf_index = {gone}")
+    assert ("entry_missing", gone) in {(fault.code, fault.index) for fault in sound.fsck(hashes_only=True).faults}
+
+
 # change, then what must be found. One table for both databases: blobs are copied from other rows.
 OTHER = "(SELECT {0} FROM entries AS o WHERE o.leaf_index = 20)"
 TAMPERINGS: dict[str, tuple[str, set[tuple[str, int | None]]]] = {

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from ledger.checkpoint import Checkpoint
-from ledger.merkle import node_hash, root_of, tree_root
+from ledger.merkle import fold, root_of, tree_root
 from ledger.stored_hashes import stored_hash_position
 from ledger.tiles import TILE_WIDTH, Tile, format_tile_path, tile_width
 from web.audit.errors import LogBroken
@@ -88,7 +88,4 @@ def subtree_hash(level: int, number: int, tile: Callable[[int, int], list[bytes]
     """
     tile_level, height = divmod(level, LEVEL_BITS)
     first = number << height
-    hashes = tile(tile_level, first // TILE_WIDTH)[first % TILE_WIDTH :][: 1 << height]
-    while len(hashes) > 1:
-        hashes = [node_hash(*pair) for pair in zip(hashes[::2], hashes[1::2], strict=True)]
-    return hashes[0]
+    return fold(tile(tile_level, first // TILE_WIDTH)[first % TILE_WIDTH :][: 1 << height])

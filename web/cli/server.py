@@ -38,6 +38,7 @@ def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
         from web.services import build_services
 
         services = build_services(settings)
+        services.log.hold_lease()
         if services.feeder is not None:
             services.feeder.start()
         return Running(create_app(services), lambda: _announce(services, as_json), services.close)
