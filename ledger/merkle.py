@@ -116,8 +116,15 @@ def check_inclusion(hash_of_leaf: bytes, index: int, size: int, proof: Sequence[
 
     Codes: `inclusion_index`, `inclusion_length`, `inclusion_hash`, `inclusion_root`. RFC 9162 section 2.1.3.2.
     """
+    _check_hashes("inclusion", [root])
+    if inclusion_root(hash_of_leaf, index, size, proof) != root:
+        raise ProofInvalid("inclusion_root", f"leaf {index} of {size} leads to another root; leaf or proof is altered")
+
+
+def inclusion_root(hash_of_leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """The root of the tree of this size in which `proof` shows the leaf at `index`; errors as of `check_inclusion`."""
     _check_inclusion_range(index, size)
-    _check_hashes("inclusion", [hash_of_leaf, *proof, root])
+    _check_hashes("inclusion", [hash_of_leaf, *proof])
     node, last = index, size - 1  # numbers of the current node and of its level's last node
     current = hash_of_leaf
     used = 0
@@ -136,8 +143,7 @@ def check_inclusion(hash_of_leaf: bytes, index: int, size: int, proof: Sequence[
             "inclusion_length",
             f"the inclusion proof of leaf {index} of {size} has {len(proof)} hashes, {used} were expected",
         )
-    if current != root:
-        raise ProofInvalid("inclusion_root", f"leaf {index} of {size} leads to another root; leaf or proof is altered")
+    return current
 
 
 def prove_consistency(old: int, new: int, reader: HashReader) -> list[bytes]:

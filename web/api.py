@@ -3,11 +3,13 @@
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, send_file
 
+from ledger.cose_receipt import RECEIPT_TYPE, attach
+from ledger.cose_receipt import STATEMENT_TYPE as TRANSPARENT_TYPE
 from web.current import current_services
 from web.errors import RequestError
 from web.metrics import current_metrics
 from web.present import batch_json, log_json, model_json, new_record_json, record_json, record_summary, replay_json
-from web.records import find_model, find_record, receipt_of
+from web.records import cose_receipt_of, find_model, find_record, receipt_of
 from web.request import parse_body
 from web.schemas import (
     Batch,
@@ -126,6 +128,30 @@ def tlog_proof(record: str) -> Response:
     proof = services.log.receipt(entry.index, False, services.publication.head_for(entry.index))
     response = Response(proof.to_tlog_proof(), mimetype="text/plain")
     response.headers["Content-Disposition"] = f'inline; filename="rail-{entry.index}.tlog-proof"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/api/records/<record>/receipt.cose")
+def cose_receipt(record: str) -> Response:
+    """Get the record's inclusion proof as a COSE receipt (RFC 9942), which SCITT tools check."""
+    services = current_services()
+    entry = find_record(services, record)
+    return _cose(cose_receipt_of(services, entry).encode(), RECEIPT_TYPE, f"rail-{entry.index}.receipt.cose")
+
+
+@blueprint.get("/api/records/<record>/transparent.cose")
+def transparent_statement(record: str) -> Response:
+    """Get the signed statement with its COSE receipt inside (RFC 9943): one file for an offline check."""
+    services = current_services()
+    entry = find_record(services, record)
+    body = attach(entry.statement, [cose_receipt_of(services, entry)])
+    return _cose(body, TRANSPARENT_TYPE, f"rail-{entry.index}.cose")
+
+
+def _cose(body: bytes, content_type: str, name: str) -> Response:
+    response = Response(body, content_type=content_type)
+    response.headers["Content-Disposition"] = f'inline; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ledger.cose_receipt import RECEIPT_TYPE, STATEMENT_TYPE
 from web.openai_schemas import ChatChunk, CompletionChunk, OpenAIError
 from web.schemas import BatchIn, ProblemBody, RecordIn
 
@@ -17,6 +18,8 @@ RECEIPT: Document = {"type": "object", "description": "rail-receipt/1 (ledger/SP
 FILES: dict[str, tuple[str, Document]] = {
     "/api/records/{record}/receipt": ("application/json", RECEIPT),
     "/api/records/{record}/receipt.tlog-proof": ("text/plain", TEXT),
+    "/api/records/{record}/receipt.cose": (RECEIPT_TYPE, BINARY),
+    "/api/records/{record}/transparent.cose": (STATEMENT_TYPE, BINARY),
     "/models/{root}.rail": ("application/octet-stream", BINARY),
     "/checkpoint": ("text/plain", TEXT),
     "/tile/{name}": ("application/octet-stream", BINARY),

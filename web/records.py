@@ -4,6 +4,7 @@ import re
 from hmac import compare_digest
 
 from ledger.content import Content
+from ledger.cose_receipt import CoseReceipt, issue
 from ledger.log import Entry
 from ledger.receipt import Receipt
 from ledger.statement import ModelStatement
@@ -52,6 +53,11 @@ def receipt_of(services: Services, entry: Entry, key: str | None) -> Receipt:
             "wrong_access_key", "this key does not open the record, or its content was erased", 403, "key"
         )
     return services.log.receipt(entry.index, opened, services.publication.head_for(entry.index))
+
+
+def cose_receipt_of(services: Services, entry: Entry) -> CoseReceipt:
+    """The entry's COSE receipt in the present tree. NotFound `cose_receipt_size` while the log has one entry."""
+    return issue(services.log.receipt(entry.index, False).proof, entry.leaf_hash, services.log_key)
 
 
 def may_open(content: Content | None, key: str | None) -> bool:

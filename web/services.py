@@ -41,6 +41,7 @@ class Services:
     engine: Engine
     log: Log
     index: ContentIndex
+    log_key: SigningKey
     operator_key: SigningKey
     signer: Signer
     generation: GenerationService
@@ -90,6 +91,7 @@ def build_services(settings: Settings) -> Services:
                 engine=engine,
                 log=log,
                 index=index,
+                log_key=log_key,
                 operator_key=operator_key,
                 signer=signer,
                 generation=GenerationService(engine, log, index, signer, settings.max_generations),

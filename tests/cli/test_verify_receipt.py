@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from ledger.cose_receipt import attach, issue
 from ledger.errors import LedgerError
-from ledger.keys import VerifyKey
+from ledger.keys import SigningKey, VerifyKey
+from ledger.log import Log
 from ledger.receipt import Receipt, check_receipt
 from tests.cli.conftest import Rail, Story
 from web.cli.verify import looks_like_receipt
@@ -156,3 +158,21 @@ def test_other_things_are_not_taken_for_receipts(text: bytes) -> None:
 
 def _flipped(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+def test_a_transparent_statement_is_checked_offline(here: Rail, story: Story, tmp_path: Path) -> None:
+    key = SigningKey.load(story.home / "keys" / "log.key")
+    with Log.open(f"sqlite:///{story.home / 'rail.db'}", None) as log:
+        entry = log.entry(2)
+        receipt = issue(log.receipt(2, False).proof, entry.leaf_hash, key)
+    file = tmp_path / "record.cose"
+    file.write_bytes(attach(entry.statement, [receipt]))
+    done = here("verify", file, "--log-key", story.vkey, "--json")
+    assert (done.code, done.json["verdict"], done.json["leaf_hash"]) == (0, "match", story.answer["leaf_hash"])
+    assert "proof holds" in here("verify", file, "--home", story.home).out
+    assert here("verify", file, "--text", file, "--json").error == "not_a_receipt"
+    good = file.read_bytes()
+    for place in range(0, len(good), 97):
+        file.write_bytes(bytes([*good[:place], good[place] ^ 2, *good[place + 1 :]]))
+        if place:
+            assert here("verify", file, "--log-key", story.vkey, "--json").code == 3

@@ -6,10 +6,14 @@ from secrets import token_bytes
 from typing import Any
 
 import pytest
+import scitt_cose
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from inference.sampling import SamplingParams
+from ledger.cose_receipt import check_cose_receipt, detach
 from ledger.keys import SigningKey, VerifyKey
 from ledger.proof import parse_tlog_proof
 from ledger.receipt import Receipt, check_receipt
@@ -66,7 +70,7 @@ def test_record_has_one_name_only(client: FlaskClient, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["999999", "9" * 18, "0" * 64])
 def test_missing_record_is_404_on_every_route(client: FlaskClient, name: str) -> None:
-    for path in ("", "/receipt", "/receipt.tlog-proof"):
+    for path in ("", "/receipt", "/receipt.tlog-proof", "/receipt.cose", "/transparent.cose"):
         assert_error(client.get(f"/api/records/{name}{path}"), 404, "record_not_found")
     assert_error(client.post(f"/api/records/{name}/replay"), 404, "record_not_found")
 
@@ -108,6 +112,7 @@ def test_text_that_is_not_public_is_served_nowhere(client: FlaskClient, services
         client.get("/api/records?limit=500"),
         client.get(f"/api/records/{index}/receipt"),
         client.get(f"/api/records/{index}/receipt.tlog-proof"),
+        client.get(f"/api/records/{index}/transparent.cose"),
         client.post(f"/api/records/{index}/replay"),
         client.get(f"/tile/entries/000.p/{index + 1}"),
         client.get(f"/records/{index}"),
@@ -151,6 +156,26 @@ def test_receipt_opens_only_with_the_access_key(client: FlaskClient, runs: dict[
         assert_error(client.get(receipt_url(run.entry.index, "short")), 400, "invalid_value", "key")
     other = client.get(receipt_url(runs["private"].entry.index, runs["matchable"].receipt_key))
     assert_error(other, 403, "wrong_access_key", "key")
+
+
+def test_cose_receipts_verify_with_an_independent_checker(
+    client: FlaskClient, services: Services, runs: dict[str, LoggedRun]
+) -> None:
+    entry = runs["private"].entry
+    public = Ed25519PublicKey.from_public_bytes(services.log.key.public)
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    response = client.get(f"/api/records/{entry.index}/receipt.cose")
+    assert response.content_type == "application/scitt-receipt+cose"
+    theirs = scitt_cose.verify_receipt(response.data, leaf_entry_hex=entry.statement.hex(), log_public_key_pem=pem)
+    assert theirs.ok, theirs.errors
+    assert theirs.leaf_index == entry.index
+    transparent = client.get(f"/api/records/{entry.index}/transparent.cose")
+    assert transparent.content_type == "application/scitt-statement+cose"
+    (inside,) = scitt_cose.extract_receipts(transparent.data)
+    assert scitt_cose.verify_receipt(inside, leaf_entry_hex=entry.statement.hex(), log_public_key_pem=pem).ok
+    statement, receipts = detach(transparent.data)
+    assert statement == entry.statement
+    check_cose_receipt(receipts[0], statement, services.log.key)
 
 
 def test_tlog_proof_is_the_proof_of_the_receipt(client: FlaskClient, runs: dict[str, LoggedRun]) -> None:

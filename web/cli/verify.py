@@ -9,6 +9,7 @@ import click
 from web.cli.inputs import decode, read_bytes, read_file
 from web.cli.options import engine_options, home_option, json_option, option
 from web.cli.output import CommandError
+from web.cli.verify_cose import looks_transparent, verify_transparent
 
 INPUT_BYTES_MAX = 24 << 20  # the largest receipt; texts have their own, smaller limit
 
@@ -38,8 +39,9 @@ def verify(
 ) -> int:
     """Find out whether a text came from a registered run, or check a receipt.
 
-    The argument is a file, a text, or - for standard input. A receipt is recognised by its content and checked
-    offline: no database, no network, only the key of the log, which you must know from elsewhere.
+    The argument is a file, a text, or - for standard input. A receipt (receipt.json, or a statement with its COSE
+    receipt) is recognised by its content and checked offline: no database, no network, only the key of the log, which
+    you must know from elsewhere.
 
     \b
     Examples:
@@ -48,6 +50,7 @@ def verify(
       rail verify receipt.json --log-key "$KEY"          offline
       rail verify receipt.json --text story.txt          and does it prove this text?
       rail verify receipt.json --replay                  and does the model really say that?
+      rail verify record.cose --log-key "$KEY"           offline, a statement with its COSE receipt
       rail verify receipt.json --policy witnesses        and did enough witnesses see it?
       rail verify receipt.json --url https://rail.example and does the log still have one history?
 
@@ -63,6 +66,8 @@ def verify(
             Path(text) if text else None, options if replay else None, Path(policy) if policy else None, url
         )
         return verify_receipt(data, log_key, home, checks, as_json)
+    if looks_transparent(data) and not (text or replay or policy):
+        return verify_transparent(data, log_key, home, as_json)
     if text or replay or policy:
         flag = "--text" if text else "--replay" if replay else "--policy"
         raise CommandError(

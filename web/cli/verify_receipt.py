@@ -48,10 +48,10 @@ class Checks:
 def verify_receipt(data: bytes, log_key: str | None, home: str | None, checks: Checks, as_json: bool) -> int:
     """Check the receipt, then what else is asked. Raises CommandError (exit code 3) if it is refused."""
     policy = load_policy(checks.policy) if checks.policy is not None else None
-    with _refusals():
+    with refusals():
         receipt = Receipt.from_json(data)
     key, trust = trusted_log_key(log_key, home, policy, receipt.log_vkey)
-    with _refusals():
+    with refusals():
         checked = check_receipt(receipt, key, policy.witness_keys if policy is not None else ())
     known = known_logs(home)
     known.compare(key, receipt.proof.checkpoint)
@@ -75,7 +75,7 @@ def verify_receipt(data: bytes, log_key: str | None, home: str | None, checks: C
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Any fault of the receipt itself is exit code 3."""
     try:
         yield
