@@ -1,6 +1,6 @@
 """The queries on stored content, the one table from which rows can be deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
@@ -15,6 +15,10 @@ _CONTENTS_AFTER = (
     .order_by(contents.c.leaf_index)
     .limit(bindparam("count"))
 )
+_PUBLIC_AMONG = select(contents.c.leaf_index).where(
+    contents.c.leaf_index.in_(bindparam("leaf_indexes", expanding=True)), contents.c.visibility == "public"
+)
+_IDS_MAX = 500  # of one query
 _COUNT_BY_VISIBILITY = select(contents.c.visibility, func.count().label("number")).group_by(contents.c.visibility)
 _INSERT_CONTENT = insert(contents)
 _DELETE_CONTENT = delete(contents).where(contents.c.leaf_index == bindparam("erased_index"))
@@ -46,6 +50,14 @@ def contents_after(connection: Connection, leaf_index: int, limit: int) -> list[
     """The next contents, in order."""
     rows = connection.execute(_CONTENTS_AFTER, {"leaf_index": leaf_index, "count": limit})
     return [ContentRow(row.leaf_index, row.visibility, bytes(row.body)) for row in rows]
+
+
+def public_among(connection: Connection, leaf_indexes: Collection[int]) -> set[int]:
+    wanted = sorted(leaf_indexes)
+    found: set[int] = set()
+    for start in range(0, len(wanted), _IDS_MAX):
+        found.update(connection.scalars(_PUBLIC_AMONG, {"leaf_indexes": wanted[start : start + _IDS_MAX]}))
+    return found
 
 
 def delete_content(connection: Connection, leaf_index: int) -> None:

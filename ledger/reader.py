@@ -4,7 +4,7 @@ Every read is one short transaction. Rows of the tree never change, so an answer
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -207,6 +207,11 @@ class LogReader:
         with self._database.read() as connection:
             found = content_store.content_at(connection, index)
         return decode_content(found.body, found.visibility) if found is not None else None
+
+    def public_among(self, indexes: Collection[int]) -> set[int]:
+        """Those of some entries whose content is stored and public."""
+        with self._database.read() as connection:
+            return content_store.public_among(connection, indexes)
 
     def contents(self, after_index: int = -1) -> Iterator[tuple[int, Content]]:
         """All contents of entries after `after_index`, in order; holds a few at a time.

@@ -3,7 +3,7 @@
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
 
-from web import api, metrics, openai_api, operations, pages, tlog_api
+from web import api, metrics, openai_api, operations, pages, private_api, tlog_api
 from web.documentation import complete_document
 from web.headers import add_headers
 from web.problems import register_error_handlers
@@ -35,7 +35,7 @@ def create_app(target: Settings | Services | None = None) -> APIFlask:
     register_error_handlers(app, pages.error_page)
     add_headers(app)
     metrics.instrument(app, services)
-    for blueprint in (openai_api.blueprint, api.blueprint, tlog_api.blueprint, operations.blueprint, pages.blueprint):
-        app.register_blueprint(blueprint)
+    for module in (openai_api, api, private_api, tlog_api, operations, pages):
+        app.register_blueprint(module.blueprint)
     app.spec_processor(complete_document)  # type: ignore[arg-type]
     return app

@@ -132,6 +132,23 @@ class VerdictBody(Shape):
     log: LogState
 
 
+class PrivateLookup(Shape):
+    rules: str = Field(description="version of the matching rules, ledger/index/SPEC.md")
+    prefix_bits: int = Field(description="leading bits of a fingerprint that name its bucket")
+    indexed_through: int = Field(description="the last record that the buckets know, -1 for none")
+    complete: bool = Field(description="all records up to the end of the log are in the buckets")
+    log: LogState
+
+
+class CharacterData(Shape):
+    rules: str
+    rules_with_data: str = Field(description="the rules and the version of Unicode that these tables are of")
+    classes: dict[str, list[list[int]]] = Field(description="ranges of code points, first and last")
+    casefold: dict[str, str] = Field(description="what differs from the lower case of one character")
+    fold_before: dict[str, str]
+    fold_after: dict[str, str]
+
+
 class ReplayBody(Shape):
     record_id: int
     verdict: Literal["match", "mismatch", "not_reproducible"]

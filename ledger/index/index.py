@@ -1,14 +1,14 @@
 """The content index: kept up with a log, asked about pasted texts. What others use. SPEC.md sections 6 and 7."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol
 
 from sqlalchemy import Engine
 
-from ledger.errors import ParseError, StoreError
-from ledger.index import store
+from ledger.errors import NotFound, ParseError, StoreError
+from ledger.index import private, store
 from ledger.index.echo import echo_of
 from ledger.index.judge import judge, too_short, unchecked
 from ledger.index.rules import (
@@ -49,6 +49,13 @@ class ContentSource(Protocol):
 
     def content(self, index: int) -> RecordContent | None:
         """The content of one record; None: it has none, or no longer."""
+
+
+class PublicRecords(Protocol):
+    """The part of `ledger.log.Log` that buckets need."""
+
+    def public_among(self, indexes: Collection[int]) -> set[int]:
+        """Those of some records whose content is there and public."""
 
 
 class ContentIndex:
@@ -101,6 +108,26 @@ class ContentIndex:
                 state = store.read_state(connection)
             if self._reset(state):
                 return self.catch_up(source)
+
+    def state(self) -> tuple[int, bool]:
+        """(last record seen, -1 for none; whether the end of the log has been reached)."""
+        with store.reading(self._engine) as connection:
+            state = store.read_state(connection)
+        return state.cursor, state.complete and state.rules == RULES_WITH_DATA
+
+    def bucket(self, bits: int, prefix: int, source: PublicRecords) -> bytes:
+        """The fingerprints that begin with these bits, of public records, for a private lookup; see `private`.
+
+        Raises NotFound (`bucket`) unless 0 <= prefix < 2^bits and the index has buckets of this size now.
+        """
+        cursor, _ = self.state()
+        if bits != private.prefix_bits(cursor + 1) or not 0 <= prefix < 1 << bits:
+            raise NotFound("bucket", f"buckets have prefixes of {private.prefix_bits(cursor + 1)} bits at present")
+        low, high = private.hash_range(bits, prefix)
+        with store.reading(self._engine) as connection:
+            entries = store.entries_between(connection, low, high, private.PER_HASH_MAX, private.ENTRIES_MAX)
+        public = source.public_among({record for _, record in entries})
+        return private.format_bucket(entry for entry in entries if entry[1] in public)
 
     def verify(self, text: str, source: ContentSource) -> Verdict:
         """Whether records hold this text or runs of it. Bounded in time and memory for any text.

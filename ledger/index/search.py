@@ -50,7 +50,7 @@ def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
 def find_excerpts(pasted: Text, found: Iterable[Posting], load: Load) -> Evidence:
     """Runs of RUN_WEIGHT_MIN or more that records share with the text, given the postings of its fingerprints."""
     evidence = Evidence(pasted)
-    hits = hits_by_record(pasted, found, _evidence_weight(pasted))
+    hits = hits_by_record(pasted, found, evidence_weight(pasted))
     candidates = Candidates(hits, len(pasted.fingerprints))
     budget = _Budget()
     for record_id in candidates:
@@ -94,7 +94,7 @@ def _compare(pasted: Text, record_id: int, load: Load, budget: _Budget) -> Match
     record = Text(output.output_text)
     found = pasted.automaton.runs(record.units.words)
     runs = needed([run for run in found if _weight(pasted, run) >= RUN_WEIGHT_MIN])
-    least = _evidence_weight(pasted)
+    least = evidence_weight(pasted)
     if all(_weight(pasted, run) < least for run in runs):
         return None
     echoed = echoed_units(pasted, Text(output.prompt_text))
@@ -108,7 +108,7 @@ def _compare(pasted: Text, record_id: int, load: Load, budget: _Budget) -> Match
     return match
 
 
-def _evidence_weight(pasted: Text) -> int:
+def evidence_weight(pasted: Text) -> int:
     """What one run needs: EVIDENCE_WEIGHT, of a shorter text half, but no less than RUN_WEIGHT_MIN."""
     return max(RUN_WEIGHT_MIN, min(EVIDENCE_WEIGHT, pasted.units.totals[-1] // 2))
 

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    tuple_,
 )
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
@@ -205,6 +207,28 @@ def postings_of(connection: Connection, hashes: Sequence[int], limit: int) -> li
     return [Posting(value, record_id, edges + _EDGES_BIAS) for value, record_id, edges in rows]
 
 
+def entries_between(connection: Connection, low: int, high: int, per_hash: int, most: int) -> list[tuple[int, int]]:
+    """(hash, record) of the hashes low to high in order, once each: of each hash those of its earliest records.
+
+    At most `most`. A hash that very many records have costs no more than its first ones.
+    """
+    found: list[tuple[int, int]] = []
+    counts: Counter[int] = Counter()
+    after = (low, -1)
+    while len(found) < most:
+        where = {"hash": after[0], "record": after[1], "high": high, "most": per_hash}
+        page = [(row.hash, row.record_id) for row in connection.execute(_ENTRIES_AFTER, where)]
+        for entry in page:
+            if counts[entry[0]] < per_hash:
+                counts[entry[0]] += 1
+                found.append(entry)
+        if len(page) < per_hash:
+            break
+        last = page[-1][0]
+        after = page[-1] if counts[last] < per_hash else (last, RECORD_ID_MAX)
+    return found[:most]
+
+
 def echoes_of(connection: Connection, record_ids: Sequence[int]) -> dict[int, int]:
     """echo_permille of those of a few records that are indexed."""
     if not record_ids:
@@ -220,6 +244,16 @@ def _same(digest: Column[int]) -> Select[int]:
 
 _SAME_RAW: Final = _same(records.c.raw_digest)
 _SAME_NORMAL: Final = _same(records.c.normal_digest)
+
+
+_ENTRIES_AFTER: Final = (
+    select(postings.c.hash, postings.c.record_id)
+    .where(tuple_(postings.c.hash, postings.c.record_id) > tuple_(bindparam("hash"), bindparam("record")))
+    .where(postings.c.hash <= bindparam("high"))
+    .distinct()
+    .order_by(postings.c.hash, postings.c.record_id)
+    .limit(bindparam("most", type_=BigInteger))
+)
 
 
 @cache

@@ -21,6 +21,7 @@ INPUT_BYTES_MAX = 24 << 20  # the largest receipt; texts have their own, smaller
 @option("--replay", is_flag=True, help="Run the generation in the receipt again and compare every bit.")
 @option("--policy", type=click.Path(dir_okay=False), help="tlog-policy file: the witnesses that must have cosigned.")
 @option("--url", metavar="URL", help="Ask this service about the text instead of the log in --home.")
+@option("--private", is_flag=True, help="With --url: keep the text here and ask for buckets of fingerprints only.")
 @engine_options
 @home_option
 @json_option
@@ -31,6 +32,7 @@ def verify(
     replay: bool,
     policy: str | None,
     url: str | None,
+    private: bool,
     model: str | None,
     threads: int | None,
     kernels: str | None,
@@ -47,6 +49,7 @@ def verify(
     Examples:
       rail verify story.txt                              against the log in --home
       pbpaste | rail verify - --url https://rail.example against a service
+      rail verify draft.txt --url URL --private          the service does not see the text
       rail verify receipt.json --log-key "$KEY"          offline
       rail verify receipt.json --text story.txt          and does it prove this text?
       rail verify receipt.json --replay                  and does the model really say that?
@@ -75,7 +78,9 @@ def verify(
         )
     from web.cli.verify_text import verify_given_text
 
-    return verify_given_text(decode(data, name), name, url, log_key, home, as_json)
+    if private and not url:
+        raise CommandError("private_without_url", "--private asks a service, and none is named", "add --url URL")
+    return verify_given_text(decode(data, name), name, url, private, log_key, home, as_json)
 
 
 def looks_like_receipt(data: bytes) -> bool:

@@ -20,7 +20,7 @@ SENTENCES = {
 
 
 def verify_given_text(
-    text: str, name: str, url: str | None, log_key: str | None, home: str | None, as_json: bool
+    text: str, name: str, url: str | None, private: bool, log_key: str | None, home: str | None, as_json: bool
 ) -> int:
     """Print the verdict on `text`. Exit code 0 for a match, 1 for none, 2 if it could not be checked.
 
@@ -28,7 +28,7 @@ def verify_given_text(
     """
     if not text:
         raise CommandError("empty_text", f"{name} is empty", "give some words to look up")
-    verdict = _ask(text, name, url, log_key, home) if url else _look_up(text, name, home)
+    verdict = _ask(text, name, url, private, log_key, home) if url else _look_up(text, name, home)
     word = str(verdict["verdict"])
     exit_code = Exit.NO_MATCH if word == "none" else Exit.UNCHECKED if word == "unchecked" else Exit.OK
     if as_json:
@@ -52,7 +52,7 @@ def _look_up(text: str, name: str, home: str | None) -> dict[str, Any]:
         return verify_text(local, text)
 
 
-def _ask(text: str, name: str, url: str, log_key: str | None, home: str | None) -> dict[str, Any]:
+def _ask(text: str, name: str, url: str, private: bool, log_key: str | None, home: str | None) -> dict[str, Any]:
     from ledger.keys import VerifyKey
     from web.client import RailClient
 
@@ -60,6 +60,10 @@ def _ask(text: str, name: str, url: str, log_key: str | None, home: str | None) 
     given = VerifyKey.parse(log_key.strip()) if log_key is not None else None
     with RailClient(url) as client:
         known_logs(home).follow(client, given, note)
+        if private:
+            from web.cli.verify_private import ask_privately
+
+            return ask_privately(text, client)
         verdict = client.post_json("/api/verify", {"text": text})
     if not isinstance(verdict.get("verdict"), str):
         raise CommandError("bad_answer", f"{url} did not answer with a verdict")
@@ -96,8 +100,18 @@ def _print_evidence(verdict: dict[str, Any], text: str) -> None:
         fact("span", f"characters {span['start']}-{span['end']} = record {span['record_id']}: “{part}”{note}")
     if len(spans) > SHOWN_SPANS:
         say(f"  … and {len(spans) - SHOWN_SPANS} more spans (--json shows all)")
+    asked = verdict.get("asked")
     for record in verdict.get("records") or []:
-        _print_record(record)
+        if asked:
+            fact(
+                "record",
+                f"{record['record_id']}, to open it tells the service which one",
+            )
+        else:
+            _print_record(record)
+    if asked:
+        fact("told", f"the service saw {asked['buckets']} bucket numbers of {asked['prefix_bits']} bits, not the text")
+        fact("unknown", "whether the runs' prompts contained these words already")
     log = verdict.get("log")
     if isinstance(log, dict):
         fact("log", f"{log.get('origin')}, {log.get('size')} entries, {log.get('time')}")

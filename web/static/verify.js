@@ -4,12 +4,14 @@ import { h, hash, hint, nameOf, plural, share, state } from "./dom.js";
 import { evidence, meaning, others } from "./evidence.js";
 import { post } from "./http.js";
 import { takeOver } from "./memory.js";
+import { lookUp } from "./private.js";
 import { cut } from "./spans.js";
 
 const SHOWN_RECORDS = 3;
 const ECHO_NOTED_PERMILLE = 200;
 const form = document.getElementById("verify");
 const field = document.getElementById("text");
+const privately = document.getElementById("private");
 const button = document.getElementById("check");
 const progress = document.getElementById("progress");
 const answer = document.getElementById("verdict");
@@ -27,6 +29,7 @@ async function verify(text) {
   button.disabled = true;
   progress.textContent = "Looking…";
   try {
+    if (privately.checked) return showPrivate(text, await lookUp(text, counted));
     const response = await post("/api/verify", JSON.stringify({ text }));
     show(text, await response.json());
   } catch (error) {
@@ -35,6 +38,26 @@ async function verify(text) {
     button.disabled = false;
     progress.textContent = "";
   }
+}
+
+const counted = (done, all) => (progress.textContent = `${done} of ${plural(all, "bucket")}`);
+
+/** The answer to a private lookup: what this page found out by itself. */
+function showPrivate(text, verdict) {
+  const [kind, words] = STATES[verdict.verdict];
+  const found = verdict.records.map((record) => h("a", { href: `/records/${record}` }, `record ${record}`));
+  const sentences = {
+    excerpt: ["The marked passages are in the public output of ", found.flatMap((link, i) => (i > 0 ? [", ", link] : [link])), ". To open a record tells the server which one."],
+    none: ["No public record holds 16 words in a row of this text. ", h("b", {}, "This does not mean that a person wrote it.")],
+    unchecked: [sentence(verdict.reason ?? "")],
+  };
+  answer.replaceChildren(h("div", { class: `verdict ${kind === "unknown" ? "none" : kind}`, "data-verdict": verdict.verdict },
+    h("ul", { class: "states" }, h("li", {}, state(kind, words))),
+    h("p", {}, ...sentences[verdict.verdict].flat()),
+    verdict.asked ? h("p", { class: "soft small", id: "asked" }, `The server was asked for ${plural(verdict.asked.buckets, "bucket")} by numbers of ${plural(verdict.asked.prefix_bits, "bit")}. It did not see the text.`) : "",
+  ));
+  details.replaceChildren(verdict.spans.length > 0 ? highlighted(text, verdict) : "");
+  answer.scrollIntoView({ block: "nearest" });
 }
 
 function show(text, verdict) {

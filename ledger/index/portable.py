@@ -1,0 +1,33 @@
+"""What a matcher in another language needs of this Python's Unicode data, to come to the same normal forms."""
+
+import re
+from functools import cache
+from typing import Any, Final
+
+from ledger.index.characters import FOLD_AFTER, FOLD_BEFORE, classes
+from ledger.index.rules import RULES, RULES_WITH_DATA
+
+_RANGE: Final = re.compile(r"\\U([0-9a-f]{8})-\\U([0-9a-f]{8})")
+
+
+@cache
+def character_data() -> dict[str, Any]:
+    """`classes`: ranges of code points, first and last; `casefold`: what differs from the lower case of one character;
+    `fold_before` and `fold_after`: one character for another. SPEC.md sections 1 and 2.
+    """
+    known = classes()
+    return {
+        "rules": RULES,
+        "rules_with_data": RULES_WITH_DATA,
+        "classes": {
+            name: [[int(first, 16), int(last, 16)] for first, last in _RANGE.findall(getattr(known, name))]
+            for name in ("dropped", "extenders", "marks", "dense", "wide")
+        },
+        "casefold": {
+            chr(i): chr(i).casefold()
+            for i in range(0x1F000)
+            if not 0xD800 <= i < 0xE000 and chr(i).casefold() != chr(i).lower()
+        },
+        "fold_before": {chr(i): to for i, to in FOLD_BEFORE.items()},
+        "fold_after": {chr(i): to for i, to in FOLD_AFTER.items()},
+    }
