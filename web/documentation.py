@@ -20,6 +20,7 @@ FILES: dict[str, tuple[str, Document]] = {
     "/api/records/{record}/receipt.tlog-proof": ("text/plain", TEXT),
     "/api/records/{record}/receipt.cose": (RECEIPT_TYPE, BINARY),
     "/api/records/{record}/transparent.cose": (STATEMENT_TYPE, BINARY),
+    "/api/private/buckets/{bits}/{prefix}": ("application/octet-stream", BINARY),
     "/models/{root}.rail": ("application/octet-stream", BINARY),
     "/checkpoint": ("text/plain", TEXT),
     "/tile/{name}": ("application/octet-stream", BINARY),
@@ -29,6 +30,8 @@ STREAMS: dict[str, type[BaseModel]] = {"/v1/completions": CompletionChunk, "/v1/
 PARAMETERS = {
     "record": "index of the record in the log, or its leaf hash in hexadecimal",
     "root": "model root: 64 hexadecimal digits",
+    "bits": "`prefix_bits` of /api/private",
+    "prefix": "the first bits of a fingerprint, as a number",
     "name": "name or root of a model; or what follows /tile/ in a C2SP tile path, such as 0/x001/067.p/8",
 }
 
