@@ -25,6 +25,7 @@ LEAVES = [
     ("log", "export"),
     ("log", "erase"),
     ("receipt", "upgrade"),
+    ("mirror",),
     ("witness", "init"),
     ("witness", "add-log"),
     ("witness", "remove-log"),

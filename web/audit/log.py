@@ -50,10 +50,13 @@ class LogView:
 
     def entry(self, index: int) -> bytes:
         """Entry bytes at `index`, checked. Raises LogBroken (`entry_hash`)."""
-        number = index // TILE_WIDTH
+        return self.entries(index // TILE_WIDTH)[index % TILE_WIDTH]
+
+    def entries(self, number: int) -> list[bytes]:
+        """All entries of bundle `number`, checked. Raises LogBroken (`entry_hash`)."""
         if self._bundle[0] != number:
             self._bundle = (number, self._read_bundle(number))
-        return self._bundle[1][index % TILE_WIDTH]
+        return self._bundle[1]
 
     def _read_bundle(self, number: int) -> list[bytes]:
         width = tile_width(None, number, self.checkpoint.size)

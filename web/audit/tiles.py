@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from ledger.checkpoint import Checkpoint
-from ledger.merkle import fold, root_of, tree_root
+from ledger.merkle import HASH_BYTES, fold, root_of, tree_root
 from ledger.stored_hashes import stored_hash_position
 from ledger.tiles import TILE_WIDTH, Tile, format_tile_path, tile_width
 from web.audit.errors import LogBroken
@@ -43,6 +43,17 @@ class TileReader:
     def leaf_hashes(self, number: int) -> list[bytes]:
         """Hashes of the leaves [256 * number, ...) that tile `number` of level 0 holds."""
         return self._tile(0, number)
+
+    def hashes(self, level: int, number: int) -> list[bytes]:
+        """All hashes of a tile of this tree."""
+        return self._tile(level, number)
+
+    def holds(self, level: int, number: int, data: bytes) -> bool:
+        """Whether `data`, from elsewhere, is the content of this tile; a full tile is not downloaded for that."""
+        hashes = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+        if (level, number) in self._edge:
+            return hashes == self._edge[level, number]
+        return root_of(hashes) == self._tile(level + 1, number // TILE_WIDTH)[number % TILE_WIDTH]
 
     def read_hashes(self, indexes: Sequence[int]) -> list[bytes]:
         return [self._hash(*stored_hash_position(index)) for index in indexes]
