@@ -10,12 +10,14 @@ from sqlalchemy import Connection
 
 from ledger import content_store, store
 from ledger.errors import StatementRefused, at_position
+from ledger.keys import operator_id
 from ledger.statement import (
     ErasureStatement,
     GenerationStatement,
     ModelStatement,
     OperatorStatement,
     ReplayStatement,
+    is_registration,
 )
 from ledger.store import EntryRow
 from ledger.submission import Submission, unknown_operator
@@ -66,6 +68,7 @@ class _State:
     entries: dict[bytes, EntryRow] = field(default_factory=dict)  # by leaf hash
     by_index: dict[int, EntryRow] = field(default_factory=dict)
     operators: dict[bytes, int] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)  # leaf that ended a key, by the leaf that registered it
     models: dict[bytes, int] = field(default_factory=dict)
     counters: set[tuple[int, int]] = field(default_factory=set)
     erased: set[int] = field(default_factory=set)
@@ -74,6 +77,7 @@ class _State:
         self.entries |= other.entries
         self.by_index |= other.by_index
         self.operators |= other.operators
+        self.ends |= other.ends
         self.models |= other.models
         self.counters |= other.counters
         self.erased |= other.erased
@@ -93,6 +97,7 @@ class Admission:
         self._state = _load(connection, registered, submissions)
         self.added: list[tuple[EntryRow, Submission]] = []
         self.operators: dict[bytes, int] = {}  # newly registered: operator id -> leaf index
+        self.ends: dict[int, int] = {}  # newly ended: registration -> leaf index
         self.models: dict[bytes, int] = {}  # newly registered: model root -> leaf index
 
     def admit(self, group: Sequence[Submission]) -> list[Placed]:
@@ -115,6 +120,7 @@ class Admission:
         self._state.merge(staged)
         self.added += added
         self.operators |= staged.operators
+        self.ends |= staged.ends
         self.models |= staged.models
         return placed
 
@@ -146,16 +152,39 @@ class Admission:
         )
 
     def _operator_index(self, submission: Submission, index: int, staged: _State) -> int:
-        identifier = submission.signed.operator
-        known = self._state.operators.get(identifier, staged.operators.get(identifier))
-        if isinstance(submission.signed.payload, OperatorStatement):
+        """Leaf of the signer's registration, which is valid at this place of the log."""
+        identifier, payload = submission.signed.operator, submission.signed.payload
+        known = self._registered(identifier, staged)
+        if is_registration(payload):
             if known is not None:
                 raise StatementRefused("operator_registered", f"this key is registered already, by entry {known}")
             staged.operators[identifier] = index
             return index
         if known is None:
             raise unknown_operator(identifier)
+        ended = self._state.ends.get(known, staged.ends.get(known))
+        if ended is not None:
+            raise StatementRefused(
+                "operator_ended", f"this operator's key was rotated or revoked by entry {ended}; sign with its next key"
+            )
+        if isinstance(payload, OperatorStatement):
+            if payload.action == "rotate":
+                self._check_next_key(payload, staged)
+            staged.ends[known] = index
         return known
+
+    def _registered(self, identifier: bytes, staged: _State) -> int | None:
+        return self._state.operators.get(identifier, staged.operators.get(identifier))
+
+    def _check_next_key(self, payload: OperatorStatement, staged: _State) -> None:
+        """The key that follows has registered itself, which shows that somebody holds it, and was not ended."""
+        successor = self._registered(operator_id(payload.public), staged)
+        if successor is None:
+            raise StatementRefused(
+                "rotation_unregistered", "the key that follows is not registered; submit its own registration first"
+            )
+        if successor in self._state.ends or successor in staged.ends:
+            raise StatementRefused("rotation_ended", f"the key that follows, of entry {successor}, was ended itself")
 
     def _check_counter(self, operator_index: int, counter: int, staged: _State) -> None:
         pair = (operator_index, counter)
@@ -198,7 +227,14 @@ def _load(connection: Connection, registered: Registered, submissions: Sequence[
     state = _State()
     state.entries = store.entries_by_hash(connection, [item.leaf_hash for item in submissions])
     state.by_index = {row.leaf_index: row for row in state.entries.values()}
-    state.operators = registered.operators.find(connection, {item.signed.operator for item in submissions})
+    signers = {item.signed.operator for item in submissions}
+    successors = {
+        operator_id(item.signed.payload.public)
+        for item in submissions
+        if isinstance(item.signed.payload, OperatorStatement) and item.signed.payload.action == "rotate"
+    }
+    state.operators = registered.operators.find(connection, signers | successors)
+    state.ends = store.operator_end_indexes(connection, sorted(state.operators.values()))
     payloads = [item.signed.payload for item in submissions]
     used = {item.model_root for item in payloads if isinstance(item, ModelStatement | GenerationStatement)}
     state.models = registered.models.find(connection, used)

@@ -211,7 +211,12 @@ class _Check:
             self.fault("hashes_beyond_checkpoint", None, f"{hashes} stored hashes belong to no complete tile")
 
     def registry(self) -> None:
-        """That every row of the two registry tables names an entry that registers it; the reverse is in `tree`."""
+        """That every row of the registry tables names an entry that says so; the reverse is in `tree`."""
+        with self._database.read() as connection:
+            for registered, ended in store.all_operator_ends(connection):
+                row = store.entry_at(connection, ended)
+                if row is None or row.kind != "operator" or row.operator_index != registered or ended == registered:
+                    self.fault("operator_end_row", ended, f"entry {ended} should end the key of entry {registered}")
         for kind, table in (("operator", store.all_operators), ("model", store.all_models)):
             with self._database.read() as connection:
                 for name, index in table(connection):

@@ -17,6 +17,7 @@ from ledger.statement import (
     ReplayStatement,
     SignedStatement,
     check_signed_by,
+    is_registration,
     open_statement,
 )
 from ledger.store import EntryRow
@@ -40,6 +41,7 @@ class EntryChecker:
         self._fault = fault
         self._registrations: OrderedDict[int, SignedStatement | None] = OrderedDict()
         self._models: OrderedDict[bytes, int | None] = OrderedDict()
+        self._ends: OrderedDict[int, int | None] = OrderedDict()
 
     def check(self, connection: Connection, row: EntryRow) -> None:
         """Reports everything that is wrong with one entry."""
@@ -77,7 +79,7 @@ class EntryChecker:
         index = row.leaf_index
         registration = self._registration(connection, row.operator_index)
         payload = registration.payload if registration is not None else None
-        if not isinstance(payload, OperatorStatement) or row.operator_index > index:
+        if not isinstance(payload, OperatorStatement) or not is_registration(payload) or row.operator_index > index:
             self._fault(
                 "operator_index",
                 index,
@@ -88,11 +90,17 @@ class EntryChecker:
             check_signed_by(signed, payload)
         except LedgerError as error:
             self._fault(error.code, index, f"entry {index}: {error}")
+        ended = self._end(connection, row.operator_index)
+        if ended is not None and ended < index:
+            self._fault("operator_ended", index, f"entry {index} is signed by a key that entry {ended} ended")
 
     def _check_registration(self, connection: Connection, row: EntryRow, signed: SignedStatement) -> None:
         """That the registry tables have what this entry adds, and that the model it uses was registered before it."""
         index, payload = row.leaf_index, signed.payload
-        if isinstance(payload, OperatorStatement):
+        if isinstance(payload, OperatorStatement) and not is_registration(payload):
+            if self._end(connection, row.operator_index) != index:
+                self._fault("operator_end_row", index, f"the key that entry {index} ends is not listed as ended by it")
+        elif isinstance(payload, OperatorStatement):
             found = store.operator_indexes(connection, [signed.operator]).get(signed.operator)
             if found != index:
                 self._fault("operator_row", index, f"the operator that entry {index} registers is listed under {found}")
@@ -127,6 +135,14 @@ class EntryChecker:
             if len(self._registrations) > CACHED_MAX:
                 self._registrations.popitem(last=False)
         return self._registrations[index]
+
+    def _end(self, connection: Connection, operator_index: int) -> int | None:
+        """Leaf index of the statement that ended a key, None if it has not ended."""
+        if operator_index not in self._ends:
+            self._ends[operator_index] = store.operator_end_indexes(connection, [operator_index]).get(operator_index)
+            if len(self._ends) > CACHED_MAX:
+                self._ends.popitem(last=False)
+        return self._ends[operator_index]
 
     def _model(self, connection: Connection, model_root: bytes) -> int | None:
         """Leaf index of a model's first registration, None if it has none."""

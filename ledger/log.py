@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
-from ledger import checkpoint, merkle, store
+from ledger import checkpoint, merkle, schema, store
 from ledger.admission import Placed
 from ledger.checkpoint import Checkpoint
 from ledger.content import Content
@@ -22,7 +22,7 @@ from ledger.fsck import Fault, FsckReport, Progress, check_log
 from ledger.keys import SigningKey, operator_id
 from ledger.reader import Entry, LogReader, Stats
 from ledger.sequencer import Sequencer
-from ledger.statement import ErasureStatement, OperatorStatement, sign_statement
+from ledger.statement import ErasureStatement, OperatorStatement, is_registration, sign_statement
 from ledger.store import Head, Identity
 from ledger.submission import Submission, prepare
 
@@ -81,6 +81,20 @@ class Log(LogReader):
             database.close()
             raise
         return cls(database, identity, key, also)
+
+    @staticmethod
+    def migrate(database_url: str) -> tuple[int, int]:
+        """Bring the tables of an existing log to this program's version, in one transaction; (version before, after).
+
+        NotFound `database_missing` or `log_missing`, StoreError.
+        """
+        database = Database(database_url)
+        try:
+            with database.write() as connection:
+                store.check_log_exists(connection)
+                return schema.migrate(connection)
+        finally:
+            database.close()
 
     def hold_lease(self) -> None:
         """Become the log's one sequencer until `close`, as a service does. LogConflict `sequencer_running`, StoreError.
@@ -143,8 +157,9 @@ class Log(LogReader):
                     "group_too_large",
                     f"at most {SUBMIT_STATEMENTS_MAX} statements and {SUBMIT_BYTES_MAX} bytes are appended in one call",
                 )
-            if isinstance(submission.signed.payload, OperatorStatement):
-                registering[submission.signed.operator] = submission.signed.payload
+            payload = submission.signed.payload
+            if isinstance(payload, OperatorStatement) and is_registration(payload):
+                registering[submission.signed.operator] = payload
             group.append(submission)
         return self._append(group)
 

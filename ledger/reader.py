@@ -25,6 +25,7 @@ from ledger.statement import (
     OperatorStatement,
     Payload,
     ReplayStatement,
+    is_registration,
     open_statement,
 )
 from ledger.store import EntryRow, Head, Identity
@@ -32,6 +33,7 @@ from ledger.tile_hashes import TileHashes
 from ledger.tiles import TILE_WIDTH, Tile
 
 CONTENTS_PAGE = 32  # contents in memory at a time
+GAPS_MAX = 100
 LIST_MAX = 10_000  # longest list of registrations or verdicts
 
 PayloadT = TypeVar("PayloadT", bound=Payload)
@@ -51,6 +53,19 @@ class Entry:
     logged: int  # Unix seconds, by the log's clock when it took the entry; nothing signs it
     operator: bytes  # id of the signer: 32 bytes
     new: bool  # whether this very call appended it
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorStanding:
+    """An operator's key in the log: since when, until when, and whether its counters have gaps."""
+
+    index: int  # of its registration
+    registration: OperatorStatement
+    ended: int | None  # index of the rotation or revocation; None: the key is in use
+    statements: int
+    next_counter: int
+    missing: int  # counters below the next one that no entry has: statements that were made and not logged
+    gaps: list[tuple[int, int]]  # the first GAPS_MAX ranges of them, both ends included
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +260,24 @@ class LogReader:
             found = self._registry.find(connection, identifier)
         return found[1] if found is not None else None
 
+    def operator_standing(self, identifier: bytes) -> "OperatorStanding | None":
+        """What the log knows of an operator's key, or None if it is not registered."""
+        with self._database.read() as connection:
+            found = self._registry.find(connection, identifier)
+            if found is None:
+                return None
+            index, registration = found
+            ended = store.operator_end_indexes(connection, [index]).get(index)
+            count, last = store.count_counters(connection, index)
+            missing = last + 1 - count
+            gaps = store.counter_gaps(connection, index, GAPS_MAX) if missing else []
+        return OperatorStanding(index, registration, ended, count, last + 1, missing, gaps)
+
     def operators(self) -> list[tuple[Entry, OperatorStatement]]:
-        """The first LIST_MAX registrations."""
-        return self._statements_of(OperatorStatement)
+        """The registrations among the first LIST_MAX operator statements."""
+        return [
+            (entry, payload) for entry, payload in self._statements_of(OperatorStatement) if is_registration(payload)
+        ]
 
     def models(self) -> list[tuple[Entry, ModelStatement]]:
         """The first LIST_MAX model registrations."""

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from ledger import store
 from ledger.errors import StoreError
-from ledger.statement import OperatorStatement, open_statement
+from ledger.statement import OperatorStatement, is_registration, open_statement
 
 CACHED_MAX = 4096
 
@@ -44,7 +44,7 @@ class Registry:
             return known
         row = store.entry_at(connection, leaf_index)
         signed = open_statement(row.statement) if row is not None else None
-        if signed is None or not isinstance(signed.payload, OperatorStatement):
+        if signed is None or not isinstance(signed.payload, OperatorStatement) or not is_registration(signed.payload):
             raise StoreError("registration_missing", f"entry {leaf_index} should register an operator; run fsck")
         known = signed.operator, signed.payload
         with self._lock:

@@ -187,6 +187,8 @@ def _write(connection: Connection, admission: Admission, frontier: Frontier) -> 
     store.insert_nodes(connection, nodes)
     for operator, index in admission.operators.items():
         store.insert_operator(connection, operator, index)
+    for operator_index, index in admission.ends.items():
+        store.insert_operator_end(connection, operator_index, index)
     for model_root, index in admission.models.items():
         store.insert_model(connection, model_root, index)
     bodies = [

@@ -28,6 +28,7 @@ __all__ = [
     "Sampling",
     "SignedStatement",
     "check_signed_by",
+    "is_registration",
     "open_statement",
     "sign_statement",
 ]
@@ -92,9 +93,22 @@ def check_signed_by(statement: SignedStatement, registration: OperatorStatement)
         )
 
 
+def is_registration(payload: Payload) -> bool:
+    """Whether it introduces a key; the other operator statements end one."""
+    return isinstance(payload, OperatorStatement) and payload.action == "register"
+
+
 def _check_self_signed(payload: Payload, operator: bytes) -> None:
-    """A key registers itself: nobody can claim the name of a key that he does not hold."""
-    if not isinstance(payload, OperatorStatement) or payload.action != "register":
+    """A key registers and revokes itself: nobody claims the name of a key that he does not hold, or ends another's.
+
+    A rotation is signed by the key that ends and names the one that follows it.
+    """
+    if not isinstance(payload, OperatorStatement):
         return
-    if operator_id(payload.public) != operator:
+    own = operator_id(payload.public) == operator
+    if payload.action == "register" and not own:
         raise ParseError("statement_public", "an operator registers the key that signs; field 'public' is another key")
+    if payload.action == "revoke" and not own:
+        raise ParseError("statement_public", "an operator revokes the key that signs; field 'public' is another key")
+    if payload.action == "rotate" and own:
+        raise ParseError("statement_public", "a rotation names the next key; field 'public' is the key that signs")

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Row, Select, bindparam, func, insert, inspect, select, update
 
+from ledger import schema
 from ledger.errors import LogConflict, NotFound, StoreError
 from ledger.merkle import SIZE_MAX
-from ledger.tables import SCHEMA_VERSION, checkpoint, entries, log, metadata, models, nodes, operators
+from ledger.tables import SCHEMA_VERSION, checkpoint, entries, log, metadata, models, nodes, operator_ends, operators
 
 PAGE_ROWS = 500  # rows or values handled at a time: bounds memory and the length of a query
 
@@ -81,19 +82,22 @@ def create_schema(connection: Connection, identity: Identity, head: Head) -> Non
         insert(log).values(id=1, schema_version=SCHEMA_VERSION, origin=identity.origin, vkey=identity.vkey)
     )
     connection.execute(insert(checkpoint).values(id=1, size=head.size, root=head.root, note=head.note))
+    schema.mark_current(connection)
+
+
+def check_log_exists(connection: Connection) -> None:
+    """NotFound `log_missing`."""
+    if not inspect(connection).has_table(log.name):
+        raise NotFound("log_missing", "the database holds no log; create it first")
 
 
 def read_identity(connection: Connection) -> Identity:
-    """NotFound `log_missing`, StoreError `log_missing` or `schema_version`."""
-    if not inspect(connection).has_table(log.name):
-        raise NotFound("log_missing", "the database holds no log; create it first")
+    """NotFound `log_missing`, StoreError `log_missing`, `schema_old` or `schema_new`."""
+    check_log_exists(connection)
     row = connection.execute(_IDENTITY).one_or_none()
     if row is None:
         raise StoreError("log_missing", "the database holds the tables of a log, but not its row; it is damaged")
-    if row.schema_version != SCHEMA_VERSION:
-        raise StoreError(
-            "schema_version", f"the log's tables have version {row.schema_version}, this program knows {SCHEMA_VERSION}"
-        )
+    schema.check_current(connection)
     return Identity(row.origin, row.vkey)
 
 
@@ -150,6 +154,23 @@ _USED_COUNTERS = select(entries.c.counter).where(
     entries.c.counter.in_(bindparam("values", expanding=True)),
 )
 _LAST_COUNTER = select(func.max(entries.c.counter)).where(entries.c.operator_index == bindparam("operator_index"))
+_COUNT_COUNTERS = select(func.count(), func.max(entries.c.counter)).where(
+    entries.c.operator_index == bindparam("operator_index")
+)
+_NEIGHBOURS = (
+    select(
+        func.coalesce(func.lag(entries.c.counter).over(order_by=entries.c.counter), -1).label("before"),
+        entries.c.counter,
+    )
+    .where(entries.c.operator_index == bindparam("operator_index"))
+    .subquery()
+)
+_GAPS = (
+    select(_NEIGHBOURS.c.before, _NEIGHBOURS.c.counter)
+    .where(_NEIGHBOURS.c.counter > _NEIGHBOURS.c.before + 1)
+    .order_by(_NEIGHBOURS.c.counter)
+    .limit(bindparam("count"))
+)
 _COUNT_BY_KIND = (
     select(entries.c.kind, func.count().label("number")).where(entries.c.kind != "generation").group_by(entries.c.kind)
 )
@@ -230,6 +251,18 @@ def used_counters(connection: Connection, operator_index: int, counters: Sequenc
     return used
 
 
+def count_counters(connection: Connection, operator_index: int) -> tuple[int, int]:
+    """(statements of an operator, its largest counter; -1 for none). Reads an index as long as the operator's part."""
+    count, last = connection.execute(_COUNT_COUNTERS, {"operator_index": operator_index}).one()
+    return count, -1 if last is None else last
+
+
+def counter_gaps(connection: Connection, operator_index: int, limit: int) -> list[tuple[int, int]]:
+    """The first `limit` ranges (first, last) of counters that no entry of the operator has, below its largest one."""
+    rows = connection.execute(_GAPS, {"operator_index": operator_index, "count": limit})
+    return [(before + 1, counter - 1) for before, counter in rows]
+
+
 def last_counter(connection: Connection, operator_index: int) -> int | None:
     return connection.scalar(_LAST_COUNTER, {"operator_index": operator_index})
 
@@ -249,6 +282,7 @@ def _entry(row: Row[Any]) -> EntryRow:
 # The registry: which entry registered an operator or a model first
 
 _OPERATORS = select(operators).where(operators.c.operator_id.in_(bindparam("values", expanding=True)))
+_OPERATOR_ENDS = select(operator_ends).where(operator_ends.c.operator_index.in_(bindparam("values", expanding=True)))
 _MODELS = select(models).where(models.c.model_root.in_(bindparam("values", expanding=True)))
 
 
@@ -258,6 +292,16 @@ def insert_operator(connection: Connection, operator_id: bytes, leaf_index: int)
 
 def insert_model(connection: Connection, model_root: bytes, leaf_index: int) -> None:
     connection.execute(insert(models).values(model_root=model_root, leaf_index=leaf_index))
+
+
+def insert_operator_end(connection: Connection, operator_index: int, leaf_index: int) -> None:
+    connection.execute(insert(operator_ends).values(operator_index=operator_index, leaf_index=leaf_index))
+
+
+def operator_end_indexes(connection: Connection, operator_indexes: Sequence[int]) -> dict[int, int]:
+    """Leaf index of the statement that ended each of the keys that was ended, by the leaf of its registration."""
+    rows = (row for page in _pages(operator_indexes) for row in connection.execute(_OPERATOR_ENDS, {"values": page}))
+    return {row.operator_index: row.leaf_index for row in rows}
 
 
 def operator_indexes(connection: Connection, operator_ids: Sequence[bytes]) -> dict[bytes, int]:
@@ -283,6 +327,15 @@ def all_operators(connection: Connection) -> Iterator[tuple[bytes, int]]:
 def all_models(connection: Connection) -> Iterator[tuple[bytes, int]]:
     """(model root, leaf index) of every row."""
     return _pairs(connection, models.c.model_root, models.c.leaf_index)
+
+
+def all_operator_ends(connection: Connection) -> Iterator[tuple[int, int]]:
+    """(leaf that registered a key, leaf that ended it) of every row."""
+    key, value = operator_ends.c.operator_index, operator_ends.c.leaf_index
+    last = -1
+    while page := connection.execute(select(key, value).where(key > last).order_by(key).limit(PAGE_ROWS)).all():
+        yield from ((registered, ended) for registered, ended in page)
+        last = page[-1][0]
 
 
 def _pairs(connection: Connection, key: Column[bytes], value: Column[int]) -> Iterator[tuple[bytes, int]]:

@@ -14,6 +14,7 @@ from ledger.statement import (
     OperatorStatement,
     SignedStatement,
     check_signed_by,
+    is_registration,
     open_statement,
 )
 
@@ -50,8 +51,7 @@ def prepare(
             "time_in_future",
             f"the statement's time {payload.time} is {payload.time - now} s ahead of the log's clock; set the clock",
         )
-    if isinstance(payload, OperatorStatement):
-        _check_registration(payload)
+    if isinstance(payload, OperatorStatement) and is_registration(payload):
         operator = payload
     else:
         found = operator_of(signed.operator)
@@ -87,13 +87,6 @@ def check_content(payload: object, content: Content) -> None:
             raise StatementRefused(
                 f"content_{name}", f"the statement's {name} is not that of the content: one of the two was altered"
             )
-
-
-def _check_registration(payload: OperatorStatement) -> None:
-    if payload.action != "register":
-        raise StatementRefused(
-            "operator_action", f"this log does not carry out operator action {payload.action!r}; register a new key"
-        )
 
 
 def unknown_operator(identifier: bytes) -> StatementRefused:

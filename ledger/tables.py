@@ -1,6 +1,6 @@
 """The tables of a log: SQLAlchemy Core, one definition for SQLite and PostgreSQL, and the triggers that guard them.
 
-What is in the tree (`entries`, `nodes`) and what names it (`log`, `operators`, `models`) can only be added to:
+What is in the tree (`entries`, `nodes`) and what names it (`log`, the operators, `models`) can only be added to:
 UPDATE and DELETE are refused by the database itself. `checkpoint` is one row that can only grow. `contents` is
 outside the tree; its rows cannot be changed, but they can be deleted (erasure). SPEC.md, "Tables", says why the
 hashes are kept this way and what a leaf costs.
@@ -16,14 +16,16 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
+    String,
     Table,
     Text,
     UniqueConstraint,
     event,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # migrations/versions has the way from each to the next
 
 metadata = MetaData(
     naming_convention={
@@ -105,6 +107,14 @@ operators = Table(
     sqlite_with_rowid=False,
 )
 
+# The keys that were rotated or revoked, by the leaf of their registration: nothing later of theirs counts.
+operator_ends = Table(
+    "operator_ends",
+    metadata,
+    Column("operator_index", Int64, ForeignKey("operators.leaf_index"), primary_key=True, autoincrement=False),
+    Column("leaf_index", Int64, ForeignKey("entries.leaf_index"), nullable=False, unique=True),
+)
+
 models = Table(
     "models",
     metadata,
@@ -123,7 +133,15 @@ contents = Table(
     CheckConstraint("visibility IN ('public', 'matchable', 'private')", name="visibility"),
 )
 
-APPEND_ONLY = (log, entries, nodes, operators, models)
+# Alembic's own table, as Alembic makes it: which version the tables have. schema.py reads and writes it.
+alembic_version = Table(
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
+APPEND_ONLY = (log, entries, nodes, operators, operator_ends, models)
 
 
 def _sqlite_trigger(table: Table, name: str, when: str, reason: str) -> DDL:
@@ -141,6 +159,16 @@ def _guard(table: Table, *triggers: DDL) -> None:
         event.listen(table, "after_create", trigger)
 
 
+def guard_append_only(table: Table) -> None:
+    """Triggers, made with the table, that refuse every change of its rows."""
+    _guard(
+        table,
+        _sqlite_trigger(table, "no_update", f"BEFORE UPDATE ON {table.name}", "append-only"),
+        _sqlite_trigger(table, "no_delete", f"BEFORE DELETE ON {table.name}", "append-only"),
+        _postgresql_trigger(table, "no_change", f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {table.name}", "append-only"),
+    )
+
+
 event.listen(
     metadata,
     "before_create",
@@ -151,14 +179,7 @@ event.listen(
 )
 
 for _table in APPEND_ONLY:
-    _guard(
-        _table,
-        _sqlite_trigger(_table, "no_update", f"BEFORE UPDATE ON {_table.name}", "append-only"),
-        _sqlite_trigger(_table, "no_delete", f"BEFORE DELETE ON {_table.name}", "append-only"),
-        _postgresql_trigger(
-            _table, "no_change", f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {_table.name}", "append-only"
-        ),
-    )
+    guard_append_only(_table)
 
 # INSERT OR REPLACE deletes a row in SQLite without firing its delete trigger, so there each insert must also be the
 # next one. PostgreSQL has no such statement (ON CONFLICT DO UPDATE fires the update trigger).

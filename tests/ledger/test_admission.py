@@ -65,11 +65,6 @@ def test_a_key_is_registered_once(log: Log, run: Run) -> None:
     assert_refused(log, "operator_registered", StatementRefused, run.sign(run.operator(name="another name")))
 
 
-@pytest.mark.parametrize("action", ["rotate", "revoke"])
-def test_operator_actions_that_this_log_does_not_carry_out(log: Log, run: Run, action: str) -> None:
-    assert_refused(log, "operator_action", StatementRefused, run.sign(run.operator(action=action)))
-
-
 def test_a_counter_serves_once(log: Log, run: Run) -> None:
     log.submit(*run.one())
     run.counter -= 1

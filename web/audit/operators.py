@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ledger.errors import SignatureInvalid
-from ledger.statement import OperatorStatement, SignedStatement, check_signed_by, open_statement
+from ledger.statement import OperatorStatement, SignedStatement, check_signed_by, is_registration, open_statement
 from web.audit.state import KnownOperator
 
 REMARKS_MAX = 100  # kept; a hostile log must not fill the memory
@@ -21,16 +21,18 @@ class OperatorBook:
         """The statement in `leaf`, its signature checked with a key that the log itself introduced before.
 
         Raises ParseError for anything but a canonical statement, SignatureInvalid for a wrong signature, a time
-        outside the key's validity, or an operator that has not registered.
+        outside the key's validity, a key that was rotated or revoked, or an operator that has not registered.
         """
         statement = open_statement(leaf)
         payload = statement.payload
-        if isinstance(payload, OperatorStatement) and payload.action == "register":
+        if isinstance(payload, OperatorStatement) and is_registration(payload):
             check_signed_by(statement, payload)
             return statement
         known = self.known.get(statement.operator)
         if known is None:
             raise SignatureInvalid("operator_unknown", f"no registered operator has id {statement.operator.hex()}")
+        if known.ended is not None:
+            raise SignatureInvalid("operator_ended", f"entry {known.ended} rotated or revoked the key that signed")
         check_signed_by(statement, known.registration)
         return statement
 
@@ -44,5 +46,8 @@ class OperatorBook:
             self.gaps.append(f"entry {index}: counter {counter} of {statement.operator.hex()[:16]}… follows {last}")
         if known is None:
             known = KnownOperator.from_leaf(leaf, counter)
-        self.known[statement.operator] = replace(known, counter=max(counter, last))
+        ends = isinstance(statement.payload, OperatorStatement) and not is_registration(statement.payload)
+        self.known[statement.operator] = replace(
+            known, counter=max(counter, last), ended=index if ends else known.ended
+        )
         return statement

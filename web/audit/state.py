@@ -24,16 +24,17 @@ class KnownOperator:
     leaf: bytes  # the signed registration, as it is in the log
     registration: OperatorStatement  # what it says
     counter: int  # the highest counter seen in a statement of this operator
+    ended: int | None = None  # the entry that rotated or revoked the key; None: it is in use
 
     @classmethod
-    def from_leaf(cls, leaf: bytes, counter: int) -> "KnownOperator":
+    def from_leaf(cls, leaf: bytes, counter: int, ended: int | None = None) -> "KnownOperator":
         """Raises LedgerError or ValueError unless `leaf` is a registration signed by the key that it introduces."""
         statement = open_statement(leaf)
         payload = statement.payload
         if not isinstance(payload, OperatorStatement) or payload.action != "register":
             raise ValueError("not an operator's registration")
         check_signed_by(statement, payload)
-        return cls(leaf, payload, counter)
+        return cls(leaf, payload, counter, ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class AuditState:
 
     def to_json(self) -> str:
         operators = [
-            {"registration": b64encode(known.leaf).decode(), "counter": known.counter}
+            {"registration": b64encode(known.leaf).decode(), "counter": known.counter, "ended": known.ended}
             for _, known in sorted(self.operators.items())
         ]
         value = {
@@ -81,7 +82,12 @@ def _parse(value: dict[str, Any]) -> AuditState:
     if value["format"] != FORMAT:
         raise ValueError(f"format {value['format']!r}")
     known = [
-        KnownOperator.from_leaf(b64decode(item["registration"], validate=True), int(item["counter"]))
+        KnownOperator.from_leaf(
+            b64decode(item["registration"], validate=True),
+            int(item["counter"]),
+            # States from before keys could end have no such member.
+            int(item["ended"]) if item.get("ended") is not None else None,
+        )
         for item in value["operators"]
     ]
     operators = {operator_id(item.registration.public): item for item in known}

@@ -84,6 +84,23 @@ def fsck(hashes_only: bool, home: str | None, as_json: bool) -> int:
 
 
 @log.command()
+@home_option
+@json_option
+def migrate(home: str | None, as_json: bool) -> int:
+    """Bring the tables of a log that an older version made to this one's, in one transaction. Make a backup first."""
+    from ledger.log import Log
+
+    before, after = Log.migrate(settings_from(home=home).database)
+    if as_json:
+        emit_json({"verdict": "ok", "before": before, "after": after})
+    elif before == after:
+        verdict_line("current", f"the tables have version {after} already", Exit.OK)
+    else:
+        verdict_line("migrated", f"from version {before} to {after}", Exit.OK)
+    return Exit.OK
+
+
+@log.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
 @home_option
 @json_option
