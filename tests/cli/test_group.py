@@ -25,6 +25,7 @@ LEAVES = [
     ("log", "export"),
     ("log", "erase"),
     ("receipt", "upgrade"),
+    ("monitor",),
     ("mirror",),
     ("witness", "init"),
     ("witness", "add-log"),

@@ -14,6 +14,7 @@ COMMANDS = {
     "model": "web.cli.model:model",
     "log": "web.cli.log:log",
     "receipt": "web.cli.receipt:receipt",
+    "monitor": "web.cli.monitor:monitor",
     "mirror": "web.cli.mirror:mirror",
     "witness": "web.cli.witness:witness",
     "doctor": "web.cli.doctor:doctor",

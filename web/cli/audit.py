@@ -78,7 +78,7 @@ def audit(
     folder = Path(home or DEFAULT_HOME).expanduser() / "auditor"
     plan = AuditPlan(
         log_vkey=log_key,
-        state=Path(state) if state else folder / f"{_file_name(normal_url(url))}.state.json",
+        state=Path(state) if state else folder / f"{file_name(normal_url(url))}.state.json",
         models=folder / "models",
         reports=Path(report) if report else folder / "reports",
         key=Path(key) if key else folder / "auditor.key",
@@ -161,7 +161,7 @@ def _print_table(finished: "Finished") -> None:
     say()
 
 
-def _file_name(url: str) -> str:
+def file_name(url: str) -> str:
     """A file name for a service: host, port and path, with nothing in it that a file system minds."""
     parts = urlsplit(url)
     return "".join(char if char.isalnum() or char in ".-" else "_" for char in parts.netloc + parts.path)
