@@ -69,6 +69,14 @@ $(VENV)/aics/.installed: $(VENV)/.created tests/requirements-aics.txt
 	$(VENV)/aics/bin/python -m pip --disable-pip-version-check install --quiet --requirement tests/requirements-aics.txt
 	touch $@
 
+# An S3-compatible server, for the test that puts a mirrored log into a bucket.
+.PHONY: object-store
+object-store: $(VENV)/object-store/.installed
+$(VENV)/object-store/.installed: $(VENV)/.created tests/requirements-object-store.txt
+	$(PYTHON) -m venv $(VENV)/object-store
+	$(VENV)/object-store/bin/python -m pip --disable-pip-version-check install --quiet --requirement tests/requirements-object-store.txt
+	touch $@
+
 # Rewrites the lock files from pyproject.toml: versions and hashes only.
 COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-options \
 	--no-header --annotation-style line pyproject.toml
