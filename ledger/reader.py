@@ -273,6 +273,11 @@ class LogReader:
             gaps = store.counter_gaps(connection, index, GAPS_MAX) if missing else []
         return OperatorStanding(index, registration, ended, count, last + 1, missing, gaps)
 
+    def operator_end(self, registration_index: int) -> int | None:
+        """Index of the entry that rotated or revoked the key which this entry registered; None: it is in use."""
+        with self._database.read() as connection:
+            return store.operator_end_indexes(connection, [registration_index]).get(registration_index)
+
     def operators(self) -> list[tuple[Entry, OperatorStatement]]:
         """The registrations among the first LIST_MAX operator statements."""
         return [

@@ -8,14 +8,24 @@ from ledger.cose_receipt import STATEMENT_TYPE as TRANSPARENT_TYPE
 from web.current import current_services
 from web.errors import RequestError
 from web.metrics import current_metrics
-from web.present import batch_json, log_json, model_json, new_record_json, record_json, record_summary, replay_json
-from web.records import cose_receipt_of, find_model, find_record, receipt_of
+from web.present import (
+    batch_json,
+    log_json,
+    model_json,
+    new_record_json,
+    record_json,
+    record_summary,
+    replay_json,
+    standing_json,
+)
+from web.records import cose_receipt_of, find_model, find_operator, find_record, receipt_of
 from web.request import parse_body
 from web.schemas import (
     Batch,
     BatchIn,
     Model,
     Models,
+    Operator,
     ReceiptQuery,
     Record,
     RecordIn,
@@ -31,6 +41,7 @@ from web.verification import verify_text
 blueprint = APIBlueprint("api", __name__, tag="Ledger")
 
 STATEMENT_TYPE = "application/cose"
+INVITATION = "Rail-Invitation"  # header with the code of an invitation, for a registration
 BUNDLE_TYPE = "application/vnd.rail.bundle"
 MODEL_TYPE = "application/octet-stream"
 IMMUTABLE_SECONDS = 365 * 24 * 3600
@@ -75,7 +86,7 @@ def submit_record() -> Response:
         statement, content = request.get_data(), None
     else:
         statement, content = decode_record(parse_body(RecordIn))
-    entry = submit(services, statement, content)
+    entry = submit(services, statement, content, request.headers.get(INVITATION))
     response = jsonify(new_record_json(services, entry, content) if entry.new else record_json(services, entry))
     response.status_code = 201 if entry.new else 200
     response.headers["Location"] = f"/api/records/{entry.index}"
@@ -94,7 +105,7 @@ def submit_batch() -> Response:
         items = decode_statements(request.get_data())
     else:
         items = decode_batch(parse_body(BatchIn))
-    entries = submit_group(services, items)
+    entries = submit_group(services, items, request.headers.get(INVITATION))
     response = jsonify(batch_json(services, entries))
     response.status_code = 201 if any(entry.new for entry in entries) else 200
     return response
@@ -162,6 +173,13 @@ def replay(record: str) -> Response:
     """Run a logged generation again now, and say whether every bit agrees. Nothing is logged."""
     services = current_services()
     return jsonify(replay_json(services.replay.replay(find_record(services, record))))
+
+
+@blueprint.get("/api/operators/<operator>")
+@blueprint.output(Operator)
+def operator(operator: str) -> Response:
+    """Describe an operator's key: since when it counts, whether it was rotated or revoked, and gaps in its counters."""
+    return jsonify(standing_json(find_operator(current_services(), operator)))
 
 
 @blueprint.get("/api/models")

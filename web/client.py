@@ -8,7 +8,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -70,8 +70,11 @@ class RailClient:
         with self._answer("POST", path, json=body) as response:
             return self._object(path, _read(response, JSON_LIMIT))
 
-    def post(self, path: str, body: bytes, content_type: str) -> dict[str, Any]:
-        with self._answer("POST", path, content=body, headers={"Content-Type": content_type}) as response:
+    def post(
+        self, path: str, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        sent = {"Content-Type": content_type, **(headers or {})}
+        with self._answer("POST", path, content=body, headers=sent) as response:
             return self._object(path, _read(response, JSON_LIMIT))
 
     def download(self, path: str, target: Path, limit: int, advance: Callable[[int, int], None]) -> None:

@@ -29,6 +29,7 @@ FILES: dict[str, tuple[str, Document]] = {
 STREAMS: dict[str, type[BaseModel]] = {"/v1/completions": CompletionChunk, "/v1/chat/completions": ChatChunk}
 PARAMETERS = {
     "record": "index of the record in the log, or its leaf hash in hexadecimal",
+    "operator": "operator id: SHA-256 of the public key, 64 hexadecimal digits",
     "root": "model root: 64 hexadecimal digits",
     "bits": "`prefix_bits` of /api/private",
     "prefix": "the first bits of a fingerprint, as a number",

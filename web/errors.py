@@ -20,11 +20,17 @@ class SettingsError(WebError):
 
 
 class RequestError(WebError):
-    """A request that cannot be served as it stands. `param` names the field at fault, None for the whole."""
+    """A request that cannot be served as it stands. `param` names the field at fault, None for the whole.
 
-    def __init__(self, code: str, message: str, status: int = 400, param: str | None = None) -> None:
+    `retry_seconds`: after which the same may be served; None: not by waiting.
+    """
+
+    def __init__(
+        self, code: str, message: str, status: int = 400, param: str | None = None, retry_seconds: int | None = None
+    ) -> None:
         super().__init__(code, message, status)
         self.param = param
+        self.retry_seconds = retry_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ ENDPOINTS = {
     "chat_completions": "/v1/chat/completions",
     "verify": "/api/verify",
     "records": "/api/records",
+    "batch": "/api/records/batch",
+    "operators": "/api/operators",
     "models": "/api/models",
     "checkpoint": "/checkpoint",
     "tiles": "/tile/",

@@ -3,6 +3,7 @@
 import time
 from base64 import b64encode
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from ledger.statement import GenerationStatement, ModelStatement, Payload, ReplayStatement, open_statement
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from ledger.content import Content
     from ledger.log import Entry, Log
+    from ledger.reader import OperatorStanding
     from web.generation import LoggedRun
     from web.replay import ReplayOutcome
     from web.services import Services
@@ -118,6 +120,25 @@ def operator_json(services: HasLog, operator: bytes) -> Json:
     """An operator by id; the name is what it registered under, None for one that the log does not know."""
     known = services.log.operator(operator)
     return {"id": operator.hex(), "name": known.name if known is not None else None}
+
+
+def standing_json(standing: "OperatorStanding") -> Json:
+    """An operator's key in the log."""
+    known = standing.registration
+    return {
+        "id": sha256(known.public).hexdigest(),
+        "name": known.name,
+        "contact": known.contact,
+        "public": known.public.hex(),
+        "valid_from": rfc3339(known.valid_from),
+        "valid_to": rfc3339(known.valid_to) if known.valid_to is not None else None,
+        "record_id": standing.index,
+        "ended_by": standing.ended,
+        "statements": standing.statements,
+        "next_counter": standing.next_counter,
+        "missing": standing.missing,
+        "gaps": [list(gap) for gap in standing.gaps],
+    }
 
 
 def model_name(services: HasLog, root: bytes) -> Json:

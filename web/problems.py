@@ -27,7 +27,7 @@ from ledger.errors import (
     StatementRefused,
     StoreError,
 )
-from web.errors import Problem, WebError
+from web.errors import Problem, RequestError, WebError
 
 _log = logging.getLogger(__name__)
 
@@ -148,6 +148,8 @@ def register_error_handlers(app: APIFlask, error_page: Callable[[Problem], Respo
             response.headers[name] = value
         if problem.status == 503:
             response.headers["Retry-After"] = str(RETRY_SECONDS)
+        if isinstance(error, RequestError) and error.retry_seconds is not None:
+            response.headers["Retry-After"] = str(error.retry_seconds)
         response.headers["Cache-Control"] = "no-store"
         return response
 

@@ -6,6 +6,7 @@ from hmac import compare_digest
 from ledger.content import Content
 from ledger.cose_receipt import CoseReceipt, issue
 from ledger.log import Entry
+from ledger.reader import OperatorStanding
 from ledger.receipt import Receipt
 from ledger.statement import ModelStatement
 from web.errors import RequestError
@@ -39,6 +40,17 @@ def find_model(services: Services, root: str) -> tuple[Entry, ModelStatement]:
         if found is not None:
             return found
     raise RequestError("model_not_found", "no model with this root is registered; a root is 64 hexadecimal digits", 404)
+
+
+def find_operator(services: Services, name: str) -> OperatorStanding:
+    """What the log knows of the operator with this id. RequestError `operator_not_found` (404)."""
+    if _HASH.fullmatch(name) is not None:
+        found = services.log.operator_standing(bytes.fromhex(name))
+        if found is not None:
+            return found
+    raise RequestError(
+        "operator_not_found", "no operator with this id is registered; an id is 64 hexadecimal digits", 404
+    )
 
 
 def receipt_of(services: Services, entry: Entry, key: str | None) -> Receipt:

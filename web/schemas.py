@@ -215,6 +215,21 @@ class Model(Shape):
     artifact_bytes: int | None
 
 
+class Operator(Shape):
+    id: Hash
+    name: str
+    contact: str
+    public: Hash
+    valid_from: Time
+    valid_to: Time | None
+    record_id: int = Field(description="of its registration")
+    ended_by: int | None = Field(description="the record that rotated or revoked the key; null: it is in use")
+    statements: int
+    next_counter: int
+    missing: int = Field(description="counters that no record has: statements that were made and not logged here")
+    gaps: list[list[int]] = Field(description="the first ranges of them, both ends included")
+
+
 class Models(Shape):
     models: list[Model]
     log: LogState

@@ -22,6 +22,7 @@ from web.appender import Appender
 from web.errors import SettingsError
 from web.feeder import Feeder
 from web.files import replace_file
+from web.gate import Gate
 from web.generation import GenerationService
 from web.lock import FileLock
 from web.policy_file import load_policy
@@ -29,6 +30,7 @@ from web.publication import Publication
 from web.replay import ReplayService
 from web.settings import Settings
 from web.signer import Signer
+from web.submitters import SubmittersFile
 
 _ORIGIN = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 
@@ -46,6 +48,7 @@ class Services:
     signer: Signer
     generation: GenerationService
     replay: ReplayService
+    gate: Gate
     publication: Publication
     feeder: Feeder | None  # None: no witnesses. Started by whoever serves.
 
@@ -96,6 +99,7 @@ def build_services(settings: Settings) -> Services:
                 signer=signer,
                 generation=GenerationService(engine, log, index, signer, settings.max_generations),
                 replay=ReplayService(engine, log),
+                gate=Gate(SubmittersFile(settings.submitters), log, signer.operator),
                 publication=publication,
                 feeder=Feeder(log, policy, cosigned) if policy is not None and cosigned is not None else None,
             )

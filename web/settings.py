@@ -52,6 +52,10 @@ class Settings:
         return self.home / "keys" / "log-ml-dsa.key"
 
     @property
+    def submitters(self) -> Path:
+        return self.home / "submitters.json"
+
+    @property
     def operator_key(self) -> Path:
         return self.home / "keys" / "operator.key"
 

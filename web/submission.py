@@ -11,6 +11,7 @@ from ledger.content import Content
 from ledger.errors import StatementRefused, at_position
 from ledger.index import echo_permille, fingerprint_root
 from ledger.log import SUBMIT_STATEMENTS_MAX, Entry
+from ledger.merkle import leaf_hash
 from ledger.statement import ErasureStatement, GenerationStatement, open_statement
 from ledger.submission import prepare
 from ledger.tiles import split_bundle
@@ -22,19 +23,39 @@ from web.services import Services
 Item = tuple[bytes, Content | None]
 
 
-def submit(services: Services, statement: bytes, content: Content | None) -> Entry:
+def submit(services: Services, statement: bytes, content: Content | None, invitation: str | None = None) -> Entry:
     """Log a signed statement with its content, if any, and make it findable. The same one again is not new.
 
-    Raises LedgerError. Returns when the entry is durable.
+    `invitation`: the code of an invitation to this log, where its host asks for one. Raises LedgerError, RequestError.
+    Returns when the entry is durable.
     """
-    return submit_group(services, [(statement, content)])[0]
+    return submit_group(services, [(statement, content)], invitation)[0]
 
 
-def submit_group(services: Services, items: Sequence[Item]) -> list[Entry]:
+def submit_group(services: Services, items: Sequence[Item], invitation: str | None = None) -> list[Entry]:
     """The same for several statements: all of them, side by side and in order, or none.
 
     The LedgerError of a group says by `position` which statement it concerns.
     """
+    if services.gate.is_open():
+        return _append(services, items)
+    signed = []
+    for position, (statement, _) in enumerate(items):
+        with at_position(position):
+            signed.append(open_statement(statement))
+    with services.gate.guest(invitation):
+        try:
+            services.gate.enter(signed, invitation)
+        except RequestError:
+            # A retry of what was taken is answered, whatever the host decided since.
+            if any(services.log.find(leaf_hash(statement)) is None for statement, _ in items):
+                raise
+        entries = _append(services, items)
+        services.gate.entered(signed, invitation, [entry.new for entry in entries])
+    return entries
+
+
+def _append(services: Services, items: Sequence[Item]) -> list[Entry]:
     for position, (statement, content) in enumerate(items):
         if content is not None:
             with at_position(position):

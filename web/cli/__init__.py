@@ -13,6 +13,8 @@ COMMANDS = {
     "convert": "web.cli.convert:convert",
     "model": "web.cli.model:model",
     "log": "web.cli.log:log",
+    "operator": "web.cli.operator:operator",
+    "submit": "web.cli.submit:submit",
     "receipt": "web.cli.receipt:receipt",
     "monitor": "web.cli.monitor:monitor",
     "mirror": "web.cli.mirror:mirror",

@@ -21,6 +21,7 @@ def log() -> None:
       rail log fsck
       rail log export /srv/www/log
       rail log erase 17 --reason requested
+      rail log migrate
     """
 
 
