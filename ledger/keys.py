@@ -101,7 +101,7 @@ class VerifyKey:
         name, algorithm, public = _parse_key_text(text, "vkey")
         key = cls(name, public, algorithm)
         if key.vkey != text:
-            raise ParseError("vkey_key_id", f"the key id of vkey {text!r} does not belong to its name and key")
+            raise ParseError("vkey_key_id", f"the key id of vkey {text[:80]!r} does not belong to its name and key")
         return key
 
     @property

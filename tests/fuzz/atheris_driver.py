@@ -14,7 +14,9 @@ import atheris
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-with atheris.instrument_imports(include=["inference"]):
+with atheris.instrument_imports(include=["inference", "ledger"]):
+    import ledger_seeds
+    import ledger_targets
     import model_target
     import source_seeds
     import source_targets
@@ -23,9 +25,18 @@ with atheris.instrument_imports(include=["inference"]):
 
 def main() -> None:
     name, executions = sys.argv[1:]
-    targets: dict[str, Callable[[bytes], None]] = {**model_target.TARGETS, **source_targets.TARGETS}
+    targets: dict[str, Callable[[bytes], None]] = {
+        **model_target.TARGETS,
+        **source_targets.TARGETS,
+        **ledger_targets.TARGETS,
+    }
     targets["tokenizer"] = tokenizer_target.tokenizer_target
-    seeds = {**model_target.model_seeds(), **source_seeds.seeds(), "tokenizer": tokenizer_target.tokenizer_seeds()}
+    seeds = {
+        **model_target.model_seeds(),
+        **source_seeds.seeds(),
+        **ledger_seeds.seeds(),
+        "tokenizer": tokenizer_target.tokenizer_seeds(),
+    }
     with tempfile.TemporaryDirectory() as corpus:
         for number, data in enumerate(seeds[name]):
             (Path(corpus) / str(number)).write_bytes(data)
