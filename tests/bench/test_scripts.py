@@ -13,6 +13,7 @@ FOLDER = Path(__file__).resolve().parent
     ("script", "options"),
     [
         ("bench_append.py", ("--count", "8", "--postgresql", "")),
+        ("bench_submit.py", ("--count", "8", "--rounds", "1", "--postgresql", "")),
         ("bench_convert.py", ("--layers", "1", "--shrink", "16")),
         ("bench_sampler.py", ("--vocab", "600", "--rounds", "2")),
         ("bench_serving.py", ("--shape", "tiny", "--tokens", "8")),

@@ -25,6 +25,7 @@ LEAVES = [
     ("log", "export"),
     ("log", "erase"),
     ("log", "migrate"),
+    ("log", "hammer"),
     *(("operator", name) for name in ("policy", "allow", "deny", "limit", "invite", "list", "show", "retain")),
     *(("operator", name) for name in ("register", "rotate", "revoke")),
     ("submit",),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from web.cli.hammer import hammer
 from web.cli.options import home_option, json_option, option, settings_from
 from web.cli.output import CommandError, Exit, emit_json, fact, printable, progress, say, verdict_line
 
@@ -22,7 +23,11 @@ def log() -> None:
       rail log export /srv/www/log
       rail log erase 17 --reason requested
       rail log migrate
+      rail log hammer http://127.0.0.1:8080 --statements 10000
     """
+
+
+log.add_command(hammer)
 
 
 @log.command()
