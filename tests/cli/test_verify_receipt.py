@@ -3,14 +3,16 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger.checkpoint import cosign
 from ledger.cose_receipt import attach, issue
 from ledger.errors import LedgerError
-from ledger.keys import SigningKey, VerifyKey
+from ledger.keys import COSIGNATURE_V1, SigningKey, VerifyKey
 from ledger.log import Log
 from ledger.receipt import Receipt, check_receipt
 from tests.cli.conftest import Rail, Story
@@ -176,3 +178,29 @@ def test_a_transparent_statement_is_checked_offline(here: Rail, story: Story, tm
         file.write_bytes(bytes([*good[:place], good[place] ^ 2, *good[place + 1 :]]))
         if place:
             assert here("verify", file, "--log-key", story.vkey, "--json").code == 3
+
+
+def test_a_tlog_proof_is_checked_offline(here: Rail, story: Story, tmp_path: Path) -> None:
+    key = SigningKey.load(story.home / "keys" / "log.key")
+    with Log.open(f"sqlite:///{story.home / 'rail.db'}", None) as log:
+        entry, receipt = log.entry(2), log.receipt(2, False)
+        cose = attach(entry.statement, [issue(receipt.proof, entry.leaf_hash, key)])
+    proof, raw, transparent = tmp_path / "2.tlog-proof", tmp_path / "2.entry", tmp_path / "2.cose"
+    proof.write_bytes(receipt.to_tlog_proof())
+    raw.write_bytes(entry.statement)
+    transparent.write_bytes(cose)
+    for file in (raw, transparent):
+        done = here("verify", proof, "--entry", file, "--log-key", story.vkey, "--json")
+        assert (done.code, done.json["record_id"], done.json["leaf_hash"]) == (0, 2, story.answer["leaf_hash"])
+    assert "proof holds" in here("verify", proof, "--entry", raw, "--home", story.home).out
+    assert here("verify", proof, "--log-key", story.vkey, "--json").error == "entry_needed"
+    raw.write_bytes(entry.statement + b"x")
+    assert here("verify", proof, "--entry", raw, "--log-key", story.vkey, "--json").code == 3
+    policy = tmp_path / "policy"
+    witness = SigningKey.from_seed("w.test", b"w" * 32, COSIGNATURE_V1)
+    policy.write_text(f"log {story.vkey}\nwitness w {witness.vkey}\nquorum w\n")
+    strict = ("verify", proof, "--entry", transparent, "--policy", policy, "--home", tmp_path / "none", "--json")
+    assert (here(*strict).code, here(*strict).json["verdict"]) == (3, "proof_failed")
+    cosigned = cosign(receipt.proof.checkpoint, witness, 1_700_000_000)
+    proof.write_bytes(replace(receipt.proof, checkpoint=cosigned).format())
+    assert (here(*strict).code, here(*strict).json["witnesses"]) == (0, ["w.test"])

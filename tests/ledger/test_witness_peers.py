@@ -10,16 +10,18 @@ from pathlib import Path
 import httpx
 import pytest
 from aics import aics_python
-from ledger_samples import LOG_KEY, ORIGIN, OTHER_KEY, WITNESS_KEY
+from ledger_samples import LOG_KEY, ORIGIN, OTHER_KEY, WITNESS_KEY, tree_of
 from test_witness import ENTRIES, FORK, GOOD, note_of, raw, request_of
 from witness_log import _core as witness_log
 
 from ledger import checkpoint
 from ledger.checkpoint import Checkpoint, open_witnessed, parse_checkpoint
 from ledger.keys import SigningKey, VerifyKey
-from ledger.merkle import EMPTY_ROOT
+from ledger.merkle import EMPTY_ROOT, prove_consistency
 from ledger.note import Note, sign_note
 from ledger.witness import Witness
+from ledger.witness.feed import Answer as FeedAnswer
+from ledger.witness.feed import request_cosignature
 from ledger.witness.request import SIZE_TYPE, AddCheckpoint, parse_cosignatures
 from web.witness_app import create_witness_app
 
@@ -170,6 +172,25 @@ def check_cosigned(peer: Peer, request: AddCheckpoint, answer: Answer) -> None:
     note = Note(parsed.text, (*parsed.signatures, *parse_cosignatures(answer.body))).format()
     opened = open_witnessed(note, LOG_KEY.verify_key, [peer.key])
     assert [item.key for item in opened.cosignatures] == [peer.key]
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_our_feeder_is_understood(name: str, tmp_path: Path) -> None:
+    """A log that knows nothing of where the witness is, each time: 409, another proof, a cosignature."""
+
+    def prove(old: int, new: int) -> list[bytes]:
+        return prove_consistency(old, new, tree_of(ENTRIES[:new]))
+
+    with PEERS[name](tmp_path) as peer:
+        for size in (0, 1, 3, 8, 8, 40):
+            cosigned = request_cosignature(
+                note_of(size), peer.key, 0, prove, lambda body: FeedAnswer(*_status_and_body(peer.send(body)))
+            )
+            assert cosigned.line.name == peer.key.name
+
+
+def _status_and_body(answer: Answer) -> tuple[int, bytes]:
+    return answer.status, answer.body
 
 
 @pytest.mark.parametrize("name", PEERS)

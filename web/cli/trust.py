@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 def trusted_log_key(
     given: str | None, home: str | None, policy: Policy | None = None, vkey: str | None = None
 ) -> tuple[VerifyKey, str]:
-    """The key to trust and why: the one given, else the policy's for `vkey`, else that of the log in the home folder.
+    """The key to trust and why: the one given, else the policy's for `vkey` (None: its only one), else that in `home`.
 
     Raises CommandError (`no_trusted_log_key`), ParseError for a key that is none.
     """
     if given is not None:
         return VerifyKey.parse(given.strip()), "given"
     for party in policy.logs if policy is not None else ():
-        if party.key.vkey == vkey:
+        if party.key.vkey == vkey or (vkey is None and policy is not None and len(policy.logs) == 1):
             return party.key, "named by the policy"
     key_file = home_folder(home) / "keys" / "log.key"
     if key_file.is_file():

@@ -10,6 +10,7 @@ from web.cli.inputs import decode, read_bytes, read_file
 from web.cli.options import engine_options, home_option, json_option, option
 from web.cli.output import CommandError
 from web.cli.verify_cose import looks_transparent, verify_transparent
+from web.cli.verify_proof import looks_like_proof, verify_proof
 
 INPUT_BYTES_MAX = 24 << 20  # the largest receipt; texts have their own, smaller limit
 
@@ -20,6 +21,7 @@ INPUT_BYTES_MAX = 24 << 20  # the largest receipt; texts have their own, smaller
 @option("--text", metavar="FILE", type=click.Path(), help="Compare this text with the output in the receipt.")
 @option("--replay", is_flag=True, help="Run the generation in the receipt again and compare every bit.")
 @option("--policy", type=click.Path(dir_okay=False), help="tlog-policy file: the witnesses that must have cosigned.")
+@option("--entry", metavar="FILE", type=click.Path(), help="The entry that a .tlog-proof is about.")
 @option("--url", metavar="URL", help="Ask this service about the text instead of the log in --home.")
 @option("--private", is_flag=True, help="With --url: keep the text here and ask for buckets of fingerprints only.")
 @engine_options
@@ -31,6 +33,7 @@ def verify(
     text: str | None,
     replay: bool,
     policy: str | None,
+    entry: str | None,
     url: str | None,
     private: bool,
     model: str | None,
@@ -54,6 +57,7 @@ def verify(
       rail verify receipt.json --text story.txt          and does it prove this text?
       rail verify receipt.json --replay                  and does the model really say that?
       rail verify record.cose --log-key "$KEY"           offline, a statement with its COSE receipt
+      rail verify 7.tlog-proof --entry 7.cose            offline, a C2SP proof of any log
       rail verify receipt.json --policy witnesses        and did enough witnesses see it?
       rail verify receipt.json --url https://rail.example and does the log still have one history?
 
@@ -69,6 +73,10 @@ def verify(
             Path(text) if text else None, options if replay else None, Path(policy) if policy else None, url
         )
         return verify_receipt(data, log_key, home, checks, as_json)
+    if looks_like_proof(data) and not (text or replay):
+        return verify_proof(
+            data, Path(entry) if entry else None, log_key, Path(policy) if policy else None, home, as_json
+        )
     if looks_transparent(data) and not (text or replay or policy):
         return verify_transparent(data, log_key, home, as_json)
     if text or replay or policy:
