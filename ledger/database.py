@@ -53,11 +53,20 @@ class Database:
         with _as_store_errors(), self._writer.begin() as connection:
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection for SELECTs that all see the database as of one moment, while others write."""
+        engine = self.engine
+        if self.dialect == "postgresql":
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with _as_store_errors(), engine.connect() as connection:
+            yield connection
+
     def scrub(self) -> None:
         """Removes deleted content from the files, as far as the database allows while others use it.
 
         SQLite has overwritten the rows already (secure_delete); this empties the WAL, where older pages may linger.
-        PostgreSQL drops dead rows by VACUUM. Neither reaches backups or replicas: SPEC.md, "Erasure".
+        PostgreSQL drops dead rows by VACUUM. Neither reaches replicas or snapshots: SPEC.md, section 15.
         """
         with _as_store_errors(), self._reader.connect() as connection:
             if self.dialect == "sqlite":

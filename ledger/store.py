@@ -77,12 +77,17 @@ def create_schema(connection: Connection, identity: Identity, head: Head) -> Non
     """Makes all tables and triggers, and the log of size 0. LogConflict `log_exists` if there is one."""
     if inspect(connection).has_table(log.name):
         raise LogConflict("log_exists", "the database already holds a log; open it instead")
-    metadata.create_all(connection, checkfirst=False)
+    create_tables(connection)
     connection.execute(
         insert(log).values(id=1, schema_version=SCHEMA_VERSION, origin=identity.origin, vkey=identity.vkey)
     )
     connection.execute(insert(checkpoint).values(id=1, size=head.size, root=head.root, note=head.note))
     schema.mark_current(connection)
+
+
+def create_tables(connection: Connection) -> None:
+    """All tables and triggers, without a row."""
+    metadata.create_all(connection, checkfirst=False)
 
 
 def check_log_exists(connection: Connection) -> None:

@@ -15,6 +15,7 @@ from ledger.merkle import leaf_hash
 from ledger.statement import ErasureStatement, GenerationStatement, open_statement
 from ledger.submission import prepare
 from ledger.tiles import split_bundle
+from web.backups import erase_in_backups
 from web.errors import RequestError
 from web.indexing import keep_up
 from web.schemas import BatchIn, ContentIn, RecordIn
@@ -65,7 +66,9 @@ def _append(services: Services, items: Sequence[Item]) -> list[Entry]:
         keep_up(services.index, services.log)
     for entry in entries:
         if entry.type == ErasureStatement.type:
-            services.index.remove(erased_by(entry.statement))
+            erased = erased_by(entry.statement)
+            services.index.remove(erased)
+            erase_in_backups(services.settings.home, erased, services.log.vkey)
     return entries
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from web.cli.backup import backup, import_files, restore
 from web.cli.hammer import hammer
 from web.cli.options import home_option, json_option, option, settings_from
 from web.cli.output import CommandError, Exit, emit_json, fact, printable, progress, say, verdict_line
@@ -23,11 +24,15 @@ def log() -> None:
       rail log export /srv/www/log
       rail log erase 17 --reason requested
       rail log migrate
+      rail log backup
+      rail log restore backup.db --checkpoint newest-known.txt
+      rail log import /srv/mirror/log.example
       rail log hammer http://127.0.0.1:8080 --statements 10000
     """
 
 
-log.add_command(hammer)
+for _command in (hammer, backup, restore, import_files):
+    log.add_command(_command)
 
 
 @log.command()
@@ -136,10 +141,11 @@ def erase(record: str, reason: str, home: str | None, as_json: bool) -> int:
     """Erase the content of RECORD: text, token ids and salts, from the store and the index. There is no way back.
 
     The entry stays, and every proof of it holds; without the salts it says nothing about the text. A signed erasure
-    statement is appended to the log. Its receipts in HOME/receipts, which hold the text too, are removed; receipts
-    that others hold keep what they have.
+    statement is appended to the log. Its receipts in HOME/receipts, which hold the text too, are removed, and backups
+    in HOME/backups lose it; what others hold, they keep.
     """
     from ledger.keys import SigningKey
+    from web.backups import erase_in_backups
     from web.cli.local import open_local
 
     index = _record_index(record)
@@ -149,13 +155,16 @@ def erase(record: str, reason: str, home: str | None, as_json: bool) -> int:
     with open_local(settings, SigningKey.load(settings.log_key)) as local:
         erasure = local.log.erase(index, reason, SigningKey.load(settings.operator_key))
         local.index.remove(index)
+        in_backups, kept = erase_in_backups(settings.home, index, local.log.vkey)
     removed, left = _remove_receipts(settings.home / "receipts", index)
+    left += kept
     fields = {"record_id": index, "erasure_record_id": erasure.index, "reason": reason, "receipts_removed": removed}
+    fields["backups"] = in_backups
     if left:
         raise CommandError(
             "receipts_left",
-            f"the content of record {index} is erased (entry {erasure.index}), but receipts that hold it could not be "
-            f"removed: {', '.join(left)}",
+            f"the content of record {index} is erased (entry {erasure.index}), but receipts or backups that hold it "
+            f"could not be changed: {', '.join(left)}",
             "remove these files yourself",
             fields=fields,
         )
@@ -165,6 +174,8 @@ def erase(record: str, reason: str, home: str | None, as_json: bool) -> int:
         verdict_line("erased", f"the content of record {index}; entry {erasure.index} says so", Exit.OK)
         for path in removed:
             fact("removed", path)
+        for path in in_backups:
+            fact("erased in", path)
     return Exit.OK
 
 

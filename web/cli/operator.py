@@ -206,12 +206,15 @@ def show(identifier: str, home: str | None, as_json: bool) -> int:
 def retain(home: str | None, as_json: bool) -> int:
     """Erase content that is older than its operator's --keep-days. Run it daily; the service may be running."""
     from ledger.keys import SigningKey
+    from web.backups import erase_in_backups
     from web.cli.local import open_local
     from web.retention import erase_overdue
 
     settings = settings_from(home=home)
     with open_local(settings, SigningKey.load(settings.log_key)) as local:
         erased = erase_overdue(local.log, local.index, _file(home).read(), SigningKey.load(settings.operator_key))
+        for index in erased:
+            erase_in_backups(settings.home, index, local.log.vkey)
     if as_json:
         emit_json({"verdict": "ok", "erased": erased})
     else:
