@@ -1,4 +1,4 @@
-"""`/api/private`: what a text can be looked up with that its holder does not show. ledger/index/SPEC.md section 10."""
+"""`/api/private`: what a text can be looked up with that its holder does not show. ledger/index/SPEC.md section 12."""
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request

@@ -103,25 +103,58 @@ class Span(Shape):
     record_start: int
     record_end: int
     words: int
-    subtracted: Literal["prompt"] | None = Field(description="`prompt`: the run stood in the prompt already")
+    subtracted: Literal["prompt", "common"] | None = Field(
+        description="why it does not count; `prompt`: it stood in the prompt already, `common`: many outputs have it"
+    )
+
+
+Layer = Literal["raw", "normalised", "folded", "excerpt", "edited", "reworded"]
+
+
+class Resemblance(Shape):
+    """The window of the pasted text that resembles a record most. Offsets as in Span; shares are thousandths."""
+
+    start: int
+    end: int
+    start_utf16: int
+    end_utf16: int
+    record_start: int
+    record_end: int
+    aligned_permille: int = Field(description="of the window: in runs of 2 words that both have in the same order")
+    terms_permille: int = Field(description="of the window's words, weighted by rarity: those that the record has")
+    pairs_permille: int = Field(description="pairs of near words that the record has as near")
+    order_permille: int = Field(description="rare words that the record has in the same order")
+    score: int = Field(description="these shares, less what the tenth-best record has")
+    score_needed: int = Field(description="for `reworded`")
+    aligned_needed: int = Field(description="for `edited`")
+
+
+class Calibration(Shape):
+    """The error rate that a verdict rests on."""
+
+    error_ppm: int = Field(description="of a million texts that no record is the source of, how many get this verdict")
+    negatives: str = Field(description="which texts these were")
+    fitted: str
 
 
 class MatchedRecord(RecordSummary):
-    layer: Literal["raw", "normalised", "excerpt"]
+    layer: Layer
     matched_permille: int
     longest_run_words: int
     echo_permille: int
+    resemblance: Resemblance | None = Field(description="of the layers `edited` and `reworded`")
 
 
 class VerdictBody(Shape):
     rules: str = Field(description="version of the matching rules, ledger/index/SPEC.md")
-    verdict: Literal["exact", "excerpt", "none", "unchecked"]
-    layer: Literal["raw", "normalised", "excerpt"] | None
+    verdict: Literal["exact", "excerpt", "edited", "reworded", "none", "unchecked"]
+    layer: Layer | None
     reason: str | None
     reason_code: str | None
     text_chars: int
     text_words: int
     checked_chars: int
+    compared_chars: int = Field(description="the part in which edited and reworded copies were looked for")
     truncated: bool = Field(description="the text goes on after the part that was checked for excerpts")
     search_capped: bool = Field(description="more records share short phrases with the text than were compared")
     matched_permille: int
@@ -129,6 +162,7 @@ class VerdictBody(Shape):
     indexed_through: int = Field(description="the last record that was searched, -1 for none")
     spans: list[Span]
     records: list[MatchedRecord]
+    calibration: Calibration | None = Field(description="null: the verdict rests on no estimate")
     log: LogState
 
 

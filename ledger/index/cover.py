@@ -1,4 +1,4 @@
-"""Which record accounts for which words of the pasted text. SPEC.md section 5."""
+"""Which record accounts for which words of the pasted text. SPEC.md section 7."""
 
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush

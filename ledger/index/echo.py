@@ -1,4 +1,4 @@
-"""How much of a text its prompt already contained. SPEC.md section 5."""
+"""How much of a text its prompt already contained. SPEC.md section 7."""
 
 from ledger.index.rules import CHECKED_WEIGHT_MAX
 from ledger.index.text import Text
@@ -19,10 +19,10 @@ def echo_permille(prompt_text: str, output_text: str) -> int:
 
     Measured on the first 20,000 words of the output. ParseError `text_surrogate` for lone surrogates.
     """
-    return echo_of(Text(output_text, CHECKED_WEIGHT_MAX), Text(prompt_text))
+    return _echo_of(Text(output_text, CHECKED_WEIGHT_MAX, as_written=True), Text(prompt_text, as_written=True))
 
 
-def echo_of(output: Text, prompt: Text) -> int:
+def _echo_of(output: Text, prompt: Text) -> int:
     units = output.units
     if not units.totals[-1]:
         return 0

@@ -15,7 +15,7 @@ def fingerprint_root(output_text: str, salt: bytes) -> bytes:
     Without the salt the root confirms no guess about the text; with it, anyone can compute the set and show by an
     inclusion proof that an index left one out. ParseError `text_surrogate` for lone surrogates.
     """
-    text = Text(output_text)
+    text = Text(output_text, as_written=True)
     hashes = {text.shingles.hashes[i] for i in text.fingerprints}
     return root_of(leaf_hash(keyed) for keyed in sorted(keyed_fingerprint(value, salt) for value in hashes))
 

@@ -1,7 +1,8 @@
-"""The content index: kept up with a log, asked about pasted texts. What others use. SPEC.md sections 6 and 7."""
+"""The content index: kept up with a log, asked about pasted texts. What others use. SPEC.md sections 8 and 9."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from typing import Final, Protocol
 
@@ -9,10 +10,13 @@ from sqlalchemy import Engine
 
 from ledger.errors import NotFound, ParseError, StoreError
 from ledger.index import private, store
-from ledger.index.echo import echo_of
+from ledger.index.echo import echo_permille
 from ledger.index.judge import judge, too_short, unchecked
+from ledger.index.loading import Load, Output
+from ledger.index.relatives import Comparer, Relative, Vocabulary
 from ledger.index.rules import (
     CHECKED_WEIGHT_MAX,
+    COMMON_OUTPUTS,
     EXACT_RECORDS_MAX,
     POSTINGS_MAX,
     POSTINGS_PER_HASH_MAX,
@@ -20,7 +24,9 @@ from ledger.index.rules import (
     RUN_WEIGHT_MIN,
     TEXT_BYTES_MAX,
 )
-from ledger.index.search import Output, find_exact, find_excerpts
+from ledger.index.search import find_exact, find_excerpts, frequent_hashes, shingled_records
+from ledger.index.tables import ALL_TEXTS
+from ledger.index.terms import rarest_terms, weigher
 from ledger.index.text import Text
 from ledger.index.verdict import Verdict
 from ledger.index.winnow import edges_of
@@ -84,7 +90,7 @@ class ContentIndex:
             if state.rules != RULES_WITH_DATA:
                 self._reset(state)
                 continue
-            batch = _read_batch(source, state.cursor)
+            batch = self._read_batch(source, state.cursor)
             done = batch.cursor == state.cursor
             if done and state.complete:
                 return added
@@ -93,6 +99,7 @@ class ContentIndex:
                     connection, state, replace(state, cursor=batch.cursor, complete=state.complete or done)
                 ):
                     store.insert_records(connection, batch.records)
+                    store.count_terms(connection, batch.texts_of_term)
                     added += len(batch.records)
 
     def remove(self, record_id: int) -> None:
@@ -141,27 +148,28 @@ class ContentIndex:
         pasted = Text(text, CHECKED_WEIGHT_MAX)
         return too_short(pasted) or self._look_up(pasted, source)
 
-    def _look_up(self, pasted: Text, source: ContentSource) -> Verdict:
-        def load(record_id: int) -> Output | None:
-            try:
-                content = source.content(record_id)
-            except ParseError as error:  # the store's fault, not the pasted text's
-                raise StoreError("record_damaged", f"record {record_id} cannot be read: {error}") from error
-            if content is None or content.visibility not in _MATCHED:
-                return None
-            return Output(content.prompt_text, content.output_text)
+    def relatives(self, text: str, source: ContentSource) -> list[Relative]:
+        """The best relative of each window of a text, whether or not it is enough for a claim: for measurements."""
+        pasted = Text(text, CHECKED_WEIGHT_MAX)
+        shingled = shingled_records(self._postings(pasted))
+        return Comparer(pasted, _loader(source), self._vocabulary(pasted)(), shingled).relatives()
 
+    def _look_up(self, pasted: Text, source: ContentSource) -> Verdict:
+        load = _loader(source)
         with store.reading(self._engine) as connection:
             state = store.read_state(connection)
             twins = store.records_with_text(connection, pasted.raw_digest, pasted.normal_digest, EXACT_RECORDS_MAX)
         evidence = find_exact(pasted, twins, load)
-        exact = bool(evidence.matches)
-        if not exact:
-            evidence = find_excerpts(pasted, self._postings(pasted), load)
+        if not evidence.matches:
+            postings = self._postings(pasted)
+            known = self._vocabulary(pasted)
+            evidence = find_excerpts(pasted, postings, load, self._common(postings), lambda: known().weigh)
+            if not evidence.found:
+                evidence.add_relatives(Comparer(pasted, load, known(), shingled_records(postings)))
         with store.reading(self._engine) as connection:
             echoes = store.echoes_of(connection, [match.record_id for match in evidence.matches])
             after = store.read_state(connection)
-        verdict = judge(evidence, exact, echoes, state.cursor)
+        verdict = judge(evidence, echoes, state.cursor)
         whole = state.complete and state.rules == RULES_WITH_DATA and state.epoch == after.epoch
         if verdict.verdict == "none" and not whole:
             reason = "the index is being built and has not seen all records; try again later"
@@ -173,6 +181,55 @@ class ContentIndex:
         limit = min(POSTINGS_PER_HASH_MAX, POSTINGS_MAX // max(1, len(hashes)))
         with store.reading(self._engine) as connection:
             return store.postings_of(connection, hashes, limit)
+
+    def _common(self, postings: list[store.Posting]) -> set[int]:
+        """The hashes that many different outputs have; one output that was registered many times is one."""
+        frequent = frequent_hashes(postings)
+        with store.reading(self._engine) as connection:
+            digests = store.digests_of(connection, sorted(set().union(*frequent.values())))
+        return {
+            value
+            for value, held in frequent.items()
+            if len({digests.get(record_id) for record_id in held}) >= COMMON_OUTPUTS
+        }
+
+    def _vocabulary(self, pasted: Text) -> Callable[[], Vocabulary]:
+        """What the index knows of the text's terms; read when first asked for."""
+
+        def find(weights: Mapping[int, int], most: int) -> list[int]:
+            with store.reading(self._engine) as connection:
+                return store.records_with_terms(connection, weights, most)
+
+        @cache
+        def known() -> Vocabulary:
+            with store.reading(self._engine) as connection:
+                texts = store.texts_of(connection, {ALL_TEXTS, *pasted.terms})
+            return Vocabulary(weigher(texts, texts.get(ALL_TEXTS, 0)), texts, find)
+
+        return known
+
+    def _read_batch(self, source: ContentSource, cursor: int) -> "_Batch":
+        """The records after one, as far as a batch goes. Which terms are rare is asked for all of them at once."""
+        batch = _Batch([], cursor, {})
+        found: list[tuple[int, RecordContent, Text]] = []
+        chars = 0
+        for record_id, content in islice(source.contents(cursor), BATCH_RECORDS):
+            output = Text(content.output_text)
+            # Of a shorter one its fingerprints would give it away.
+            if content.visibility in _MATCHED and output.units.totals[-1] >= RUN_WEIGHT_MIN:
+                found.append((record_id, content, output))
+            batch.cursor = record_id
+            chars += len(content.output_text) + len(content.prompt_text)
+            if chars >= BATCH_CHARS:
+                break
+        with store.reading(self._engine) as connection:
+            texts = store.texts_of(connection, {ALL_TEXTS}.union(*(output.terms for *_, output in found)))
+        for record_id, content, output in found:
+            batch.records.append(_rows_of(record_id, content, output, texts))
+            for term in {ALL_TEXTS, *output.terms}:
+                texts[term] = texts.get(term, 0) + 1
+                batch.texts_of_term[term] = batch.texts_of_term.get(term, 0) + 1
+        return batch
 
     def _too_long(self, text: str) -> bool:
         """Without encoding a text that is too long anyway."""
@@ -188,36 +245,35 @@ class ContentIndex:
             return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     records: list[store.RecordRows]
     cursor: int  # the last record looked at, indexed or not
+    texts_of_term: dict[int, int]  # in how many of the records each term is
 
 
-def _read_batch(source: ContentSource, cursor: int) -> _Batch:
-    records: list[store.RecordRows] = []
-    last, chars = cursor, 0
-    for record_id, content in islice(source.contents(cursor), BATCH_RECORDS):
-        if content.visibility in _MATCHED and (rows := _rows_of(record_id, content)) is not None:
-            records.append(rows)
-        last = record_id
-        chars += len(content.output_text) + len(content.prompt_text)
-        if chars >= BATCH_CHARS:
-            break
-    return _Batch(records, last)
+def _loader(source: ContentSource) -> Load:
+    def load(record_id: int) -> Output | None:
+        try:
+            content = source.content(record_id)
+        except ParseError as error:  # the store's fault, not the pasted text's
+            raise StoreError("record_damaged", f"record {record_id} cannot be read: {error}") from error
+        if content is None or content.visibility not in _MATCHED:
+            return None
+        return Output(content.prompt_text, content.output_text)
+
+    return load
 
 
-def _rows_of(record_id: int, content: RecordContent) -> store.RecordRows | None:
-    """The index's rows of an output, or None for one too short to be found: its fingerprints would give it away."""
-    output = Text(content.output_text)
-    if output.units.totals[-1] < RUN_WEIGHT_MIN:
-        return None
+def _rows_of(record_id: int, content: RecordContent, output: Text, texts: Mapping[int, int]) -> store.RecordRows:
+    """The index's rows of an output, given in how many earlier texts its terms are."""
     ends = output.shingles.ends
     fingerprints = {(output.shingles.hashes[i], edges_of(output.units, i, ends[i])) for i in output.fingerprints}
     return store.RecordRows(
         record_id=record_id,
         raw_digest=output.raw_digest,
         normal_digest=output.normal_digest,
-        echo_permille=echo_of(output, Text(content.prompt_text)),
+        echo_permille=echo_permille(content.prompt_text, content.output_text),
         fingerprints=tuple(sorted(fingerprints)),
+        terms=tuple(sorted(rarest_terms(output.units, weigher(texts, texts.get(ALL_TEXTS, 0))))),
     )

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from ledger.index.characters import FOLD_AFTER, FOLD_BEFORE, classes
-from ledger.index.rules import RULES, RULES_WITH_DATA
+from ledger.index.rules import FINGERPRINT_RULES, RULES_WITH_DATA
 
 _RANGE: Final = re.compile(r"\\U([0-9a-f]{8})-\\U([0-9a-f]{8})")
 
@@ -17,7 +17,7 @@ def character_data() -> dict[str, Any]:
     """
     known = classes()
     return {
-        "rules": RULES,
+        "rules": FINGERPRINT_RULES,
         "rules_with_data": RULES_WITH_DATA,
         "classes": {
             name: [[int(first, 16), int(last, 16)] for first, last in _RANGE.findall(getattr(known, name))]

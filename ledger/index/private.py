@@ -1,4 +1,4 @@
-"""Private lookup: the text stays with the asker, who fetches buckets of fingerprints. SPEC.md section 10.
+"""Private lookup: the text stays with the asker, who fetches buckets of fingerprints. SPEC.md section 12.
 
 asker   fingerprints of the text          12da7ad4ff9fae03, 92446a221f0decf3, ...
         asks for buckets by prefix        12d, 924, ...                             in random order
@@ -87,7 +87,7 @@ def runs(text: Text, records_of: Mapping[int, Sequence[int]]) -> list[Piece]:
 
 
 def judged(text: Text, records_of: Mapping[int, Sequence[int]]) -> dict[str, Any]:
-    """The verdict on a text of enough words: `excerpt` if a record has a run of the length that SPEC.md section 6 asks.
+    """The verdict on a text of enough words: `excerpt` if a record has a run of the length that SPEC.md section 8 asks.
 
     A run is known as far as its fingerprints reach, up to three words less at each end than it is. What the records'
     prompts contained cannot be subtracted.
@@ -99,7 +99,7 @@ def judged(text: Text, records_of: Mapping[int, Sequence[int]]) -> dict[str, Any
     chosen = cover((piece for piece in known if piece.record_id in proved), units, bytearray(len(units)))
     spans = []
     for piece in sorted(chosen, key=lambda piece: piece.start):
-        start, end = text.trace.source(units.starts[piece.start], units.ends[piece.end - 1])
+        start, end = text.source(units.starts[piece.start], units.ends[piece.end - 1])
         place = {"start": start, "end": end, "start_utf16": text.utf16.of(start), "end_utf16": text.utf16.of(end)}
         words = units.weight(piece.start, piece.end) // WORD_WEIGHT
         spans.append({"record_id": piece.record_id, **place, "words": words})
@@ -110,7 +110,7 @@ def judged(text: Text, records_of: Mapping[int, Sequence[int]]) -> dict[str, Any
         "text_chars": len(text.original),
         "text_words": units.totals[-1] // WORD_WEIGHT,
         "truncated": units.truncated,
-        "checked_chars": text.trace.source(0, units.ends[-1])[1] if units.truncated else len(text.original),
+        "checked_chars": text.source(0, units.ends[-1])[1] if units.truncated else len(text.original),
         "longest_run_words": max((span["words"] for span in spans), default=0),
         "matched_permille": union_weight(chosen, units) * 1000 // units.totals[-1],
         "spans": spans,

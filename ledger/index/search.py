@@ -1,30 +1,32 @@
-"""The layers of one check: which records hold the pasted text or runs of it. No database. SPEC.md sections 4 and 5."""
+"""The layers of one check: which records hold the pasted text or runs of it. No database. SPEC.md sections 4 and 7."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ledger.index.candidates import Candidates, hits_by_record
 from ledger.index.cover import Piece, split_run
 from ledger.index.echo import echoed_units
 from ledger.index.evidence import Evidence, Match
-from ledger.index.rules import CANDIDATES_MAX, EVIDENCE_WEIGHT, RUN_WEIGHT_MIN, TWIN_RECORDS_MAX, WORK_MAX
+from ledger.index.loading import Load
+from ledger.index.rules import (
+    CANDIDATES_MAX,
+    COMMON_OUTPUTS,
+    COMMON_WEIGHT_MAX,
+    EVIDENCE_WEIGHT,
+    EVIDENCE_WEIGHT_PLAIN,
+    RUN_WEIGHT_MIN,
+    TELLING_WEIGHT,
+    TWIN_RECORDS_MAX,
+    WORK_MAX,
+)
 from ledger.index.runs import Run, needed
 from ledger.index.store import Posting
+from ledger.index.terms import Weigh
 from ledger.index.text import Text
 from ledger.index.verdict import Layer
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a record offers for comparison."""
-
-    prompt_text: str
-    output_text: str
-
-
-# The output of a record that may be matched; None: erased or private by now.
-Load = Callable[[int], Output | None]
 
 
 def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
@@ -37,8 +39,10 @@ def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
         record = Text(output.output_text)
         if record.original == pasted.original:
             layer: Layer = "raw"
-        elif record.normal == pasted.normal:
+        elif record.plain == pasted.plain:
             layer = "normalised"
+        elif record.normal == pasted.normal:
+            layer = "folded"
         else:
             continue  # 64 bits of the digest agree by chance or by design; the texts do not
         run = Run(0, len(pasted.units), 0)
@@ -47,8 +51,13 @@ def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
     return evidence
 
 
-def find_excerpts(pasted: Text, found: Iterable[Posting], load: Load) -> Evidence:
-    """Runs of RUN_WEIGHT_MIN or more that records share with the text, given the postings of its fingerprints."""
+def find_excerpts(
+    pasted: Text, found: Sequence[Posting], load: Load, common: Set[int], weigher: Callable[[], Weigh]
+) -> Evidence:
+    """Runs of RUN_WEIGHT_MIN or more that records share with the text, given the postings of its fingerprints.
+
+    `common` are the hashes that COMMON_OUTPUTS different outputs have; `weigher` is asked only where it matters.
+    """
     evidence = Evidence(pasted)
     hits = hits_by_record(pasted, found, evidence_weight(pasted))
     candidates = Candidates(hits, len(pasted.fingerprints))
@@ -57,17 +66,25 @@ def find_excerpts(pasted: Text, found: Iterable[Posting], load: Load) -> Evidenc
         if not budget.allows():
             evidence.capped = True
             return evidence
-        match = _compare(pasted, record_id, load, budget)
+        match = _compare(pasted, record_id, load, budget, common, weigher)
         if match is not None:
             evidence.matches.append(match)
             _mark_explained(candidates.explained, pasted, match)
     for record_id in candidates.twins():
         if len(evidence.matches) >= TWIN_RECORDS_MAX or not budget.allows():
             break
-        match = _compare(pasted, record_id, load, budget)
+        match = _compare(pasted, record_id, load, budget, common, weigher)
         if match is not None:
             evidence.matches.append(match)
     return evidence
+
+
+def shingled_records(found: Iterable[Posting]) -> list[int]:
+    """Records by how many of the text's fingerprints they have, most first, of equals the earliest."""
+    counts: Counter[int] = Counter()
+    for record_id, _ in {(posting.record_id, posting.hash) for posting in found}:
+        counts[record_id] += 1
+    return sorted(counts, key=lambda record_id: (-counts[record_id], record_id))
 
 
 @dataclass(slots=True)
@@ -81,7 +98,9 @@ class _Budget:
         return self.records < CANDIDATES_MAX and self.work < WORK_MAX
 
 
-def _compare(pasted: Text, record_id: int, load: Load, budget: _Budget) -> Match | None:
+def _compare(
+    pasted: Text, record_id: int, load: Load, budget: _Budget, common: Set[int], weigher: Callable[[], Weigh]
+) -> Match | None:
     """The record's runs, less what its prompt contained, if one of them is long enough to be evidence.
 
     Where the prompt takes a part of a run, a rest of fewer than 8 words is left out.
@@ -97,20 +116,49 @@ def _compare(pasted: Text, record_id: int, load: Load, budget: _Budget) -> Match
     least = evidence_weight(pasted)
     if all(_weight(pasted, run) < least for run in runs):
         return None
-    echoed = echoed_units(pasted, Text(output.prompt_text))
+    prompt = Text(output.prompt_text)
+    echoed = echoed_units(pasted, prompt)
     match = Match(record_id, "excerpt", record, [], [])
     for run in runs:
         kept, subtracted = split_run(record_id, run, echoed)
-        match.kept.extend(piece for piece in kept if _weight(pasted, piece) >= RUN_WEIGHT_MIN)
+        for piece in kept:
+            if _weight(pasted, piece) >= RUN_WEIGHT_MIN:
+                (match.common if _is_common(pasted, piece, common) else match.kept).append(piece)
         match.subtracted.extend(subtracted)
-    if all(_weight(pasted, piece) < least for piece in match.kept):
+    plain = evidence_weight(pasted, EVIDENCE_WEIGHT_PLAIN)
+    telling = [piece for piece in match.kept if _weight(pasted, piece) >= least]
+    if not any(_weight(pasted, piece) >= plain or _tells(pasted, piece, prompt, weigher()) for piece in telling):
         match.kept.clear()
     return match
 
 
-def evidence_weight(pasted: Text) -> int:
-    """What one run needs: EVIDENCE_WEIGHT, of a shorter text half, but no less than RUN_WEIGHT_MIN."""
-    return max(RUN_WEIGHT_MIN, min(EVIDENCE_WEIGHT, pasted.units.totals[-1] // 2))
+def _tells(pasted: Text, piece: Piece, prompt: Text, weigh: Weigh) -> bool:
+    """Whether the piece's terms, but for those of the prompt, are rare enough together to be no chance."""
+    terms = set(pasted.terms[piece.start : piece.end]) - set(prompt.terms)
+    return sum(map(weigh, terms)) >= TELLING_WEIGHT
+
+
+def _is_common(pasted: Text, piece: Piece, common: Set[int]) -> bool:
+    """Whether it is a short phrase all of whose fingerprints are common. A run of RUN_WEIGHT_MIN has one."""
+    if not common or _weight(pasted, piece) >= COMMON_WEIGHT_MAX:
+        return False
+    starts, shingles = pasted.fingerprints, pasted.shingles
+    first = bisect_left(starts, piece.start)
+    inside = takewhile(lambda start: shingles.ends[start] <= piece.end, starts[first:])
+    return all(shingles.hashes[start] in common for start in inside)
+
+
+def frequent_hashes(found: Iterable[Posting]) -> dict[int, set[int]]:
+    """The hashes that so many records have that they may be common, with the records."""
+    records: defaultdict[int, set[int]] = defaultdict(set)
+    for posting in found:
+        records[posting.hash].add(posting.record_id)
+    return {value: held for value, held in records.items() if len(held) >= COMMON_OUTPUTS}
+
+
+def evidence_weight(pasted: Text, weight: int = EVIDENCE_WEIGHT) -> int:
+    """What one run needs: this weight, of a shorter text half, but no less than RUN_WEIGHT_MIN."""
+    return max(RUN_WEIGHT_MIN, min(weight, pasted.units.totals[-1] // 2))
 
 
 def _weight(pasted: Text, part: Run | Piece) -> int:

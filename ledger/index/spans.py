@@ -1,12 +1,14 @@
-"""From units to offsets that a reader can check: spans of the pasted text and of the record. SPEC.md section 5."""
+"""From units to offsets that a reader can check: spans of the pasted text and of the record. SPEC.md section 7."""
 
+from ledger.index.calibration import point_of
 from ledger.index.cover import Piece
+from ledger.index.relatives import Relative
 from ledger.index.rules import WORD_WEIGHT
 from ledger.index.text import Text
-from ledger.index.verdict import Span
+from ledger.index.verdict import Resemblance, Span, Subtracted
 
 
-def span_of(piece: Piece, pasted: Text, record: Text, floor: int, echo: bool) -> tuple[Span, int]:
+def span_of(piece: Piece, pasted: Text, record: Text, floor: int, why: Subtracted | None) -> tuple[Span, int]:
     """The span of a piece, and where it ends in the pasted text's normal form.
 
     The span begins and ends with its outer units, and with the punctuation on them as far as both texts have the same,
@@ -17,14 +19,19 @@ def span_of(piece: Piece, pasted: Text, record: Text, floor: int, echo: bool) ->
     before = _same_before(pasted, piece.start, record, piece.record_start, floor)
     after = _same_after(pasted, piece.end, record, record_end)
     end = ours.ends[piece.end - 1] + after
-    in_text = pasted.trace.source(ours.starts[piece.start] - before, end)
-    in_record = record.trace.source(theirs.starts[piece.record_start] - before, theirs.ends[record_end - 1] + after)
+    in_text = pasted.source(ours.starts[piece.start] - before, end)
+    in_record = record.source(theirs.starts[piece.record_start] - before, theirs.ends[record_end - 1] + after)
     words = ours.weight(piece.start, piece.end) // WORD_WEIGHT
-    return make_span(piece.record_id, pasted, in_text, in_record, words, echo), end
+    return make_span(piece.record_id, pasted, in_text, in_record, words, why), end
 
 
 def make_span(
-    record_id: int, pasted: Text, in_text: tuple[int, int], in_record: tuple[int, int], words: int, echo: bool
+    record_id: int,
+    pasted: Text,
+    in_text: tuple[int, int],
+    in_record: tuple[int, int],
+    words: int,
+    why: Subtracted | None,
 ) -> Span:
     """A span with these half-open code-point ranges."""
     start, end = in_text
@@ -37,7 +44,31 @@ def make_span(
         record_start=in_record[0],
         record_end=in_record[1],
         words=words,
-        subtracted="prompt" if echo else None,
+        subtracted=why,
+    )
+
+
+def resemblance_of(relative: Relative, pasted: Text) -> Resemblance:
+    """The window and the part of the record that were compared, with what they have in common."""
+    ours, theirs = pasted.units, relative.text.units
+    start, end = pasted.source(ours.starts[relative.start], ours.ends[relative.end - 1])
+    source = relative.text.source
+    record_start, record_end = source(theirs.starts[relative.record_start], theirs.ends[relative.record_end - 1])
+    needed = point_of(ours.weight(relative.start, relative.end))
+    return Resemblance(
+        start=start,
+        end=end,
+        start_utf16=pasted.utf16.of(start),
+        end_utf16=pasted.utf16.of(end),
+        record_start=record_start,
+        record_end=record_end,
+        aligned_permille=relative.aligned_permille,
+        terms_permille=relative.shares.terms,
+        pairs_permille=relative.shares.pairs,
+        order_permille=relative.shares.order,
+        score=relative.score,
+        score_needed=needed.reworded,
+        aligned_needed=needed.edited,
     )
 
 

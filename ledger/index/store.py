@@ -1,9 +1,8 @@
 """Queries of the content index, for SQLite and PostgreSQL. No rule of matching is known here."""
 
 import json
-import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,13 +14,14 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
+    Table,
     Text,
     bindparam,
-    cast,
     func,
     insert,
     inspect,
     select,
+    text,
     tuple_,
 )
 from sqlalchemy import delete as delete_from
@@ -31,10 +31,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.functions import FunctionElement
 
 from ledger.database import store_error, writing
-from ledger.index.tables import metadata, postings, records, state
+from ledger.index.tables import metadata, postings, records, state, terms, vocabulary
 
 RECORD_ID_MAX: Final = (1 << 63) - 1
 _EDGES_BIAS: Final = 1 << 15  # edges are 16 bits without sign, the column has one
+_IDS_MAX: Final = 5_000  # of one statement
+_PREFIX_SHIFT: Final = 40  # of fingerprints, 64 bits
+_TERM_SHIFT: Final = 16  # of terms, 31 bits
 _SCHEMA_LOCK: Final = 0x7261696C696478  # PostgreSQL advisory lock: "railidx"
 
 
@@ -66,6 +69,7 @@ class RecordRows:
     normal_digest: int
     echo_permille: int
     fingerprints: tuple[tuple[int, int], ...]
+    terms: tuple[int, ...]  # its rarest
 
 
 @contextmanager
@@ -92,17 +96,31 @@ def writing_to(engine: Engine) -> Iterator[Connection]:
 
 
 def has_tables(connection: Connection) -> bool:
-    """Whether there is an index, be it empty."""
-    return inspect(connection).has_table(state.name) and connection.execute(select(state.c.id)).first() is not None
+    """Whether there is an index of this version's tables, be it empty."""
+    return _same_tables(connection) and connection.execute(select(state.c.id)).first() is not None
 
 
 def create_tables(connection: Connection, rules: str) -> None:
-    """Makes the tables and an empty index unless they exist. Safe for several processes at once."""
+    """Makes the tables and an empty index unless they exist. Safe for several processes at once.
+
+    Tables of an older version are dropped: what they held is derived, and is indexed again.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+    if not _same_tables(connection):
+        metadata.drop_all(connection)
     metadata.create_all(connection)
     if connection.execute(select(state.c.id)).first() is None:
         connection.execute(insert(state).values(id=1, rules=rules, cursor=-1, epoch=0, complete=False))
+
+
+def _same_tables(connection: Connection) -> bool:
+    found = inspect(connection)
+    return all(
+        found.has_table(table.name)
+        and {column["name"] for column in found.get_columns(table.name)} == set(table.c.keys())
+        for table in metadata.sorted_tables
+    )
 
 
 def read_state(connection: Connection) -> State:
@@ -130,8 +148,8 @@ def start_epoch(connection: Connection) -> None:
 
 def clear(connection: Connection) -> None:
     """Deletes the rows of all records."""
-    connection.execute(delete_from(postings))
-    connection.execute(delete_from(records))
+    for table in (postings, terms, vocabulary, records):
+        connection.execute(delete_from(table))
 
 
 # Rows of records
@@ -146,47 +164,100 @@ def insert_records(connection: Connection, batch: Sequence[RecordRows]) -> None:
             "raw_digest": record.raw_digest,
             "normal_digest": record.normal_digest,
             "echo_permille": record.echo_permille,
-            "prefixes": b"".join(
-                struct.pack(">i", prefix) for prefix in sorted({h >> 32 for h, _ in record.fingerprints})
-            ),
+            "prefixes": _packed({h >> _PREFIX_SHIFT for h, _ in record.fingerprints}, 3),
+            "term_prefixes": _packed({term >> _TERM_SHIFT for term in record.terms}, 2),
         }
         for record in batch
     ]
     connection.execute(insert(records), rows)
     # In the order of the key: neighbours go to the same page.
-    _insert_postings(
-        connection,
-        sorted((h, record.record_id, edges - _EDGES_BIAS) for record in batch for h, edges in record.fingerprints),
-    )
+    found = ((h, record.record_id, edges - _EDGES_BIAS) for record in batch for h, edges in record.fingerprints)
+    _insert_rows(connection, postings, sorted(found))
+    _insert_rows(connection, terms, sorted((term, record.record_id) for record in batch for term in record.terms))
 
 
-def _insert_postings(connection: Connection, rows: list[tuple[int, int, int]]) -> None:
+def _insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[int, ...]], suffix: str = "") -> None:
+    """Rows straight to the driver: a dictionary for each of 100 rows a record would cost more than the insertion."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        columns = [
-            cast(bindparam(column.name, list(values)), postgresql.ARRAY(column.type))
-            for column, values in zip(postings.c, zip(*rows, strict=True), strict=True)
-        ]
-        connection.execute(insert(postings).from_select(list(postings.c), select(*map(func.unnest, columns))))
+        columns = ", ".join(
+            f"CAST(:{column.name} AS {column.type.compile(connection.dialect)}[])" for column in table.c
+        )
+        values = dict(zip(table.c.keys(), map(list, zip(*rows, strict=True)), strict=True))
+        connection.execute(text(f"INSERT INTO {table.name} SELECT * FROM unnest({columns}) {suffix}"), values)
     else:
-        # Straight to the driver: a dictionary for each of 100 rows a record would cost more than the insertion.
-        connection.exec_driver_sql(str(insert(postings).compile(dialect=connection.dialect)), rows)
+        marks = ", ".join("?" * len(table.c))
+        connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks}) {suffix}", list(rows))
+
+
+def count_terms(connection: Connection, texts: Mapping[int, int]) -> None:
+    """Adds to the number of texts of each term, in the order of the key."""
+    suffix = "ON CONFLICT (term) DO UPDATE SET texts = index_vocabulary.texts + excluded.texts"
+    _insert_rows(connection, vocabulary, sorted(texts.items()), suffix)
+
+
+def texts_of(connection: Connection, wanted: Iterable[int]) -> dict[int, int]:
+    """In how many texts each of these terms is; terms that are in none are left out."""
+    values = sorted(wanted)
+    if connection.dialect.name == "postgresql":
+        source = "unnest(CAST(:wanted AS integer[])) AS w(value) JOIN"
+    else:
+        source = "json_each(:wanted) AS w CROSS JOIN"
+    query = f"SELECT v.term, v.texts FROM {source} index_vocabulary AS v ON v.term = w.value"
+    given = values if connection.dialect.name == "postgresql" else json.dumps(values)
+    rows = connection.execute(text(query), {"wanted": given})
+    return {row.term: row.texts for row in rows}
+
+
+def records_with_terms(connection: Connection, weights: Mapping[int, int], limit: int) -> list[int]:
+    """Records with the most weight of these terms among their rarest, of equals the earliest."""
+    values = sorted(weights.items())
+    if connection.dialect.name == "postgresql":
+        wanted = "unnest(CAST(:terms AS integer[]), CAST(:weights AS integer[])) AS w(term, weight) JOIN"
+        given: dict[str, object] = {"terms": [term for term, _ in values], "weights": [weight for _, weight in values]}
+    else:
+        pair = "json_extract(value, '$[0]') AS term, json_extract(value, '$[1]') AS weight"
+        wanted = f"(SELECT {pair} FROM json_each(:wanted)) AS w CROSS JOIN"
+        given = {"wanted": json.dumps(values)}
+    query = (
+        f"SELECT t.record_id FROM {wanted} index_terms AS t ON t.term = w.term GROUP BY t.record_id "
+        "ORDER BY SUM(w.weight) DESC, t.record_id LIMIT :most"
+    )
+    return list(connection.scalars(text(query), {**given, "most": limit}))
 
 
 def delete_record(connection: Connection, record_id: int) -> None:
-    """Deletes all rows of a record, if there are any."""
-    prefixes = connection.scalar(select(records.c.prefixes).where(records.c.record_id == record_id))
-    if prefixes is None:
+    """Deletes all rows of a record, if there are any. The numbers of texts of its terms stay, until a rebuild."""
+    row = connection.execute(
+        select(records.c.prefixes, records.c.term_prefixes).where(records.c.record_id == record_id)
+    ).first()
+    if row is None:
         return
-    lows = [prefix << 32 for (prefix,) in struct.iter_unpack(">i", prefixes)]
-    doomed = delete_from(postings).where(
-        postings.c.hash >= bindparam("low"),
-        postings.c.hash <= bindparam("high"),
-        postings.c.record_id == bindparam("record"),
-    )
-    connection.execute(doomed, [{"low": low, "high": low + 0xFFFFFFFF, "record": record_id} for low in lows])
+    _delete_ranges(connection, postings, record_id, _unpacked(row.prefixes, 3), _PREFIX_SHIFT)
+    _delete_ranges(connection, terms, record_id, _unpacked(row.term_prefixes, 2), _TERM_SHIFT)
     connection.execute(delete_from(records).where(records.c.record_id == record_id))
+
+
+def _delete_ranges(connection: Connection, table: Table, record_id: int, prefixes: list[int], shift: int) -> None:
+    """The record's rows whose first column begins with one of these prefixes."""
+    first = next(iter(table.c))
+    doomed = delete_from(table).where(
+        first >= bindparam("low"), first <= bindparam("high"), table.c.record_id == bindparam("record")
+    )
+    size = (1 << shift) - 1
+    if prefixes:
+        connection.execute(
+            doomed, [{"low": p << shift, "high": (p << shift) + size, "record": record_id} for p in prefixes]
+        )
+
+
+def _packed(prefixes: Iterable[int], size: int) -> bytes:
+    return b"".join(prefix.to_bytes(size, "big", signed=True) for prefix in sorted(prefixes))
+
+
+def _unpacked(packed: bytes, size: int) -> list[int]:
+    return [int.from_bytes(packed[i : i + size], "big", signed=True) for i in range(0, len(packed), size)]
 
 
 # Lookups
@@ -235,6 +306,16 @@ def echoes_of(connection: Connection, record_ids: Sequence[int]) -> dict[int, in
         return {}
     query = select(records.c.record_id, records.c.echo_permille).where(records.c.record_id.in_(record_ids))
     return {row.record_id: row.echo_permille for row in connection.execute(query)}
+
+
+def digests_of(connection: Connection, record_ids: Sequence[int]) -> dict[int, int]:
+    """normal_digest of those of these records that are indexed."""
+    found: dict[int, int] = {}
+    for start in range(0, len(record_ids), _IDS_MAX):
+        some = record_ids[start : start + _IDS_MAX]
+        query = select(records.c.record_id, records.c.normal_digest).where(records.c.record_id.in_(some))
+        found |= {row.record_id: row.normal_digest for row in connection.execute(query)}
+    return found
 
 
 def _same(digest: Column[int]) -> Select[int]:

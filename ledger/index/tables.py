@@ -1,4 +1,4 @@
-"""Tables of the content index. Derived data: all of it can be dropped and rebuilt from the log. SPEC.md section 7."""
+"""Tables of the content index. Derived data: all of it can be dropped and rebuilt from the log. SPEC.md section 9."""
 
 from typing import Final
 
@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -35,7 +36,8 @@ records: Final = Table(
     Column("raw_digest", BigInteger, nullable=False),
     Column("normal_digest", BigInteger, nullable=False),
     Column("echo_permille", SmallInteger, nullable=False),
-    Column("prefixes", LargeBinary, nullable=False),  # first 4 bytes of each of the record's hashes, for its removal
+    Column("prefixes", LargeBinary, nullable=False),  # first 3 bytes of each of the record's hashes, for its removal
+    Column("term_prefixes", LargeBinary, nullable=False),  # upper 15 bits of each of its terms, for the same
     Index("index_records_raw", "raw_digest", "record_id"),
     Index("index_records_normal", "normal_digest", "record_id"),
 )
@@ -47,5 +49,24 @@ postings: Final = Table(
     Column("hash", BigInteger, primary_key=True, autoincrement=False),
     Column("record_id", BigInteger, primary_key=True, autoincrement=False),
     Column("edges", SmallInteger, primary_key=True, autoincrement=False),  # winnow.edges_of, less 32768
+    sqlite_with_rowid=False,
+)
+
+# The rarest terms of each record.
+terms: Final = Table(
+    "index_terms",
+    metadata,
+    Column("term", Integer, primary_key=True, autoincrement=False),
+    Column("record_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+# In how many records each term is, whether or not it is one of their rarest. ALL_TEXTS counts the records.
+ALL_TEXTS: Final = -1
+vocabulary: Final = Table(
+    "index_vocabulary",
+    metadata,
+    Column("term", Integer, primary_key=True, autoincrement=False),
+    Column("texts", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -6,8 +6,10 @@ from typing import Final
 
 from ledger.errors import ParseError
 from ledger.index.normalise import Trace, normalise
-from ledger.index.offsets import Utf16Offsets
+from ledger.index.offsets import OffsetMap, Utf16Offsets
+from ledger.index.readable import readable
 from ledger.index.runs import Automaton
+from ledger.index.terms import terms_of
 from ledger.index.units import Units, units_of
 from ledger.index.winnow import Shingles, shingles_of, winnow
 
@@ -17,10 +19,11 @@ _SEGMENT_CHARS_MAX: Final = 1000  # of a segment's normal form: at most 31 chara
 class Text:
     """A text in its original form and what follows from it.
 
+    All that a search compares is of the reader's form; `plain`, and with `as_written` everything, of the text itself.
     Raises ParseError `text_surrogate` for a text with lone surrogates: it has no UTF-8 form, so no digest either.
     """
 
-    def __init__(self, original: str, weight_max: int | None = None) -> None:
+    def __init__(self, original: str, weight_max: int | None = None, as_written: bool = False) -> None:
         """Units beyond the weight limit are left out of `units`, `shingles` and `fingerprints`, not of the digests."""
         try:
             self._raw = original.encode("utf-8")
@@ -31,10 +34,26 @@ class Text:
             ) from None
         self.original = original
         self._weight_max = weight_max
+        self._as_written = as_written
+
+    @cached_property
+    def _form(self) -> tuple[str, OffsetMap | None]:
+        return (self.original, None) if self._as_written else readable(self.original)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the reader's form is the text itself."""
+        return self._form[0] == self.original
+
+    @cached_property
+    def plain(self) -> str:
+        """Normal form of the text as it is."""
+        return normalise(self.original)
 
     @cached_property
     def normal(self) -> str:
-        return normalise(self.original)
+        """Normal form of the reader's form: units and shingles are cut from it."""
+        return self.plain if self.is_plain else normalise(self._form[0])
 
     @cached_property
     def units(self) -> Units:
@@ -43,6 +62,10 @@ class Text:
     @cached_property
     def shingles(self) -> Shingles:
         return shingles_of(self.units)
+
+    @cached_property
+    def terms(self) -> list[int]:
+        return terms_of(self.units)
 
     @cached_property
     def fingerprints(self) -> list[int]:
@@ -56,13 +79,20 @@ class Text:
     @cached_property
     def trace(self) -> Trace:
         """Of the normal form up to the last unit at least: what follows it is not traced where that is much."""
+        text = self._form[0]
         if not self.units.truncated:
-            return Trace(self.original)
+            return Trace(text)
         needed = self.units.ends[-1] + _SEGMENT_CHARS_MAX  # a cut changes nothing but the segment that it falls into
         size = needed * 5 // 4
-        while len((trace := Trace(self.original[:size])).text) < needed and size < len(self.original):
+        while len((trace := Trace(text[:size])).text) < needed and size < len(text):
             size *= 2
         return trace
+
+    def source(self, start: int, end: int) -> tuple[int, int]:
+        """Code points of the original that normal[start:end], which is not empty, came from."""
+        start, end = self.trace.source(start, end)
+        offsets = self._form[1]
+        return (start, end) if offsets is None else offsets.source(start, end)
 
     @cached_property
     def utf16(self) -> Utf16Offsets:

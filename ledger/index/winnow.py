@@ -13,10 +13,10 @@ from hashlib import blake2b
 from typing import Final
 from zlib import crc32
 
-from ledger.index.rules import RULES, SHINGLE_WEIGHT, WINDOW_SHINGLES
+from ledger.index.rules import FINGERPRINT_RULES, SHINGLE_WEIGHT, WINDOW_SHINGLES
 from ledger.index.units import Units
 
-_PERSON: Final = RULES.encode("ascii")
+_PERSON: Final = FINGERPRINT_RULES.encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

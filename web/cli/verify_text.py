@@ -10,6 +10,7 @@ from web.cli.trust import known_logs
 
 SHOWN_SPANS = 10
 SHOWN_CHARS = 100
+NOTES = {"prompt": "  (was in the prompt)", "common": "  (a phrase that many outputs have)"}
 SENTENCES = {
     "exact": "the whole text is the output of a registered run",
     "excerpt": "parts of the text are the output of registered runs",
@@ -82,11 +83,15 @@ def _check_size(text: str, name: str, limit: int, hint: str) -> None:
 
 def _print_evidence(verdict: dict[str, Any], text: str) -> None:
     """Each line of evidence on its own: share, spans, records, and up to where the log was searched."""
-    if verdict["verdict"] not in ("none", "unchecked"):
+    if verdict["verdict"] in ("exact", "excerpt", "edited"):
         fact(
             "covered",
             f"{verdict['matched_permille'] / 10:.1f} % of the text, longest run {verdict['longest_run_words']} words",
         )
+    calibration = verdict.get("calibration")
+    if calibration:
+        rate = f"at most about {calibration['error_ppm'] / 10_000:.1f} % of {calibration['negatives']}"
+        fact("false alarms", f"{rate}; fitted by {calibration['fitted']}")
     if verdict.get("truncated"):
         checked = f"only the first {verdict['checked_chars']} of {verdict['text_chars']} characters"
         fact("truncated", f"{checked} were searched for excerpts; check the rest by itself")
@@ -96,7 +101,7 @@ def _print_evidence(verdict: dict[str, Any], text: str) -> None:
     for span in spans[:SHOWN_SPANS]:
         part = " ".join(text[span["start"] : span["end"]].split())
         part = part if len(part) <= SHOWN_CHARS else part[: SHOWN_CHARS - 1] + "…"
-        note = "  (was in the prompt)" if span.get("subtracted") else ""
+        note = NOTES.get(span.get("subtracted"), "")
         fact("span", f"characters {span['start']}-{span['end']} = record {span['record_id']}: “{part}”{note}")
     if len(spans) > SHOWN_SPANS:
         say(f"  … and {len(spans) - SHOWN_SPANS} more spans (--json shows all)")
@@ -127,6 +132,12 @@ def _print_record(record: dict[str, Any]) -> None:
     replays = [str(replay.get("verdict")) for replay in record.get("replays") or []]
     fact("assurance", assurance_words(record.get("assurance"), record.get("engine"), replays))
     fact("replays", ", ".join(replays) if replays else "none published yet")
+    resemblance = record.get("resemblance")
+    if resemblance:
+        place = f"characters {resemblance['start']}-{resemblance['end']}"
+        fact("aligned", f"{resemblance['aligned_permille'] / 10:.1f} % of {place}, word for word in the same order")
+        score = f"score {resemblance['score']}, {resemblance['score_needed']} needed"
+        fact("resembles", f"{resemblance['terms_permille'] / 10:.1f} % of its words by rarity; {score}")
     echo = record.get("echo_permille")
     if echo:
         fact("echo", f"{echo / 10:.1f} % of that output was already in its prompt")

@@ -35,6 +35,7 @@ function assurance(record) {
 
 function shareWords(record, verdict, own) {
   if (verdict.verdict === "exact") return "all of it";
+  if (record.layer === "reworded") return "no passage word for word; see above for what they have in common";
   if (own.length === 0) return `${share(record.matched_permille)}, words that an earlier record has too`;
   const matched = own.reduce((sum, span) => sum + span.end - span.start, 0);
   const permille = Math.floor((matched * 1000) / verdict.checked_chars);

@@ -1,4 +1,4 @@
-// Private lookup: fingerprints are made here, the server is asked for buckets of them only. ledger/index/SPEC.md section 10.
+// Private lookup: fingerprints are made here, the server is asked for buckets of them only. ledger/index/SPEC.md section 12.
 
 import { blake2b64 } from "./blake.js";
 import { CheckError, utf8 } from "./bytes.js";

@@ -21,6 +21,8 @@ const details = document.getElementById("evidence");
 const STATES = {
   exact: ["good", "Exact match"],
   excerpt: ["part", "Part of your text"],
+  edited: ["part", "Edited copy"],
+  reworded: ["wait", "Reworded, perhaps"],
   none: ["none", "Not found in these logs"],
   unchecked: ["unknown", "Could not check"],
 };
@@ -96,12 +98,22 @@ const HEADLINES = {
     h("p", {}, `The marked passages below are word for word what the run put out. The rest of your text was not found.`),
     verdict.spans.some((span) => span.subtracted) ? h("p", {}, "Passages that the run’s own prompt already contained are not counted.") : "",
   ],
+  edited: (verdict, best) => [
+    h("h2", {}, `An edited copy of what run ${best.record_id} put out`),
+    h("p", {}, `${share(best.resemblance.aligned_permille)} of ${windowOf(verdict, best)} stands in the run’s output word for word and in the same order; it is marked below. First registered ${spoken(best.logged)}, by the log’s clock, by ${nameOf(best.operator)}.`),
+    errorRate(verdict),
+  ],
+  reworded: (verdict, best) => [
+    h("h2", {}, `This text resembles what run ${best.record_id} put out`),
+    h("p", {}, h("b", {}, "A weaker claim: "), `${share(best.resemblance.terms_permille)} of the words of ${windowOf(verdict, best)}, weighted by how rare they are, stand in that output, far more than in any other. Another answer to the same prompt can look like this too.`),
+    errorRate(verdict),
+  ],
   none: (verdict) => [
     h("h2", {}, "No logged run put out this text"),
     h("p", {}, `Checked against log ${verdict.log.origin}: ${plural(verdict.log.size, "entry").replace("entrys", "entries")}, ${spoken(verdict.log.time)}. `,
       h("b", {}, "This does not mean that a person wrote it.")),
-    verdict.spans.length > 0 ? h("p", {}, "The marked passages stood in a run’s prompt already, so they do not count.") : "",
-    h("p", { class: "soft" }, "Other models and other logs are not covered, and a reworded copy is not found yet."),
+    verdict.spans.length > 0 ? h("p", {}, "The marked passages stood in a run’s prompt already, or are phrases that many outputs have, so they do not count.") : "",
+    h("p", { class: "soft" }, "Other models and other logs are not covered, and a copy that was reworded thoroughly is not found."),
   ],
   unchecked: (verdict) => [
     h("h2", {}, "This text could not be checked"),
@@ -113,6 +125,7 @@ const HEADLINES = {
 const EXACT_LAYERS = {
   raw: "The same text, byte for byte.",
   normalised: "The same text once spaces, quotation marks and invisible characters are set aside.",
+  folded: "The same text once markup, hyphens at line ends, look-alike letters and Chinese character variants are set aside.",
 };
 
 function replayState(record) {
@@ -127,13 +140,14 @@ function highlighted(text, verdict) {
   const pieces = cut(text, verdict.spans).map(({ text: piece, span }) => {
     if (!span) return piece;
     if (span.subtracted === "prompt") return h("mark", { class: "echo", title: "already in the run’s prompt, not counted" }, piece);
+    if (span.subtracted === "common") return h("mark", { class: "echo", title: "a phrase that many logged outputs have, not counted" }, piece);
     return h("mark", {}, piece, h("a", { href: `/records/${span.record_id}`, "aria-label": `record ${span.record_id}` }, String(span.record_id)));
   });
-  const echoes = verdict.spans.some((span) => span.subtracted === "prompt");
+  const echoes = verdict.spans.some((span) => span.subtracted);
   return h("section", { "aria-label": "Your text, with matches marked" },
     h("h2", {}, "Your text"),
     h("div", { class: "sheet" }, h("p", { class: "prose", id: "marked" }, pieces)),
-    hint("Marked: found in the record of that number.", echoes ? " Dotted: repeated from the run’s own prompt, not counted." : "",
+    hint("Marked: found in the record of that number.", echoes ? " Dotted: repeated from the run’s own prompt, or a phrase that many outputs have; not counted." : "",
       verdict.search_capped ? " More records share short phrases with this text than were compared." : "",
       verdict.truncated ? ` Only the first ${plural(verdict.checked_chars, "character")} were checked.` : ""),
   );
@@ -141,6 +155,16 @@ function highlighted(text, verdict) {
 
 const spoken = (time) => time.replace("T", " at ").replace("Z", " UTC");
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
+function windowOf(verdict, record) {
+  const whole = record.resemblance.end - record.resemblance.start >= 0.9 * verdict.text_chars;
+  return whole ? "your text" : `characters ${record.resemblance.start} to ${record.resemblance.end} of your text`;
+}
+
+function errorRate({ calibration }) {
+  if (!calibration) return "";
+  return h("p", { class: "soft small" }, `False alarms: at most about ${calibration.error_ppm / 10000} % of ${calibration.negatives}.`);
+}
 
 function runs(verdict) {
   const count = verdict.records.length;

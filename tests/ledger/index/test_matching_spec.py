@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ledger.index import fingerprint_root, rules
+from ledger.index.calibration import POINTS
 from ledger.index.text import Text
 
 SPEC = (Path(__file__).resolve().parents[3] / "ledger" / "index" / "SPEC.md").read_text(encoding="utf-8")
@@ -27,7 +28,7 @@ def test_numbers() -> None:
     assert f"# Matching a pasted text: `{rules.RULES}`" in SPEC
     for unit, weight in (("word", rules.WORD_WEIGHT), ("wide", rules.WIDE_WEIGHT), ("dense", rules.DENSE_WEIGHT)):
         assert re.search(rf"^\| {unit}.*\| {weight} \|.*\|$", SPEC, re.MULTILINE)
-    limits = SPEC.partition("## 8.")[2].partition("## 9.")[0]
+    limits = SPEC.partition("## 10.")[2].partition("## 11.")[0]
     for number in (
         rules.TEXT_BYTES_MAX,
         rules.CHECKED_WEIGHT_MAX // rules.WORD_WEIGHT,
@@ -39,5 +40,8 @@ def test_numbers() -> None:
         rules.EXACT_RECORDS_MAX,
     ):
         assert re.search(rf"\b{number:,}\b", limits), number
+    for name, column in (("floor", 1), ("reworded", 2), ("edited", 3)):
+        cells = " | ".join(str(point[column]) for point in POINTS)
+        assert re.search(rf"^\| [^|]*`{name}`[^|]* \| {re.escape(cells)} \|$", SPEC, re.MULTILINE), name
     assert rules.EVIDENCE_WEIGHT == 16 * rules.WORD_WEIGHT
     assert rules.RUN_WEIGHT_MIN == 8 * rules.WORD_WEIGHT

@@ -314,7 +314,7 @@ def test_json_has_plain_values(indexed: Indexed) -> None:
     output = prose(1, 60)
     source = source_of(output)
     body = verify(indexed, source, output).to_json()
-    assert body["rules"] == "rail-match/1"
+    assert body["rules"] == "rail-match/2"
     assert body["spans"] == [
         {
             "record_id": 0,

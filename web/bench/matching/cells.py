@@ -23,11 +23,14 @@ class Cell:
     fitted: list[float] = field(default_factory=list)  # scores of the half that thresholds are fitted on
     reported: list[float] = field(default_factory=list)  # of the other half
     right: list[bool] = field(default_factory=list)  # of the reported: whether the best record is the true one
+    aligned: list[int] = field(default_factory=list)  # of both halves, see Found.aligned; verbatim texts are left out
     verdicts: Counter[str] = field(default_factory=Counter)  # of both halves, of methods that have verdicts
 
     def add(self, query: Query, found: Found) -> None:
         if found.verdict is not None:
             self.verdicts[found.verdict] += 1
+            if found.verdict not in ("exact", "excerpt"):
+                self.aligned.append(found.aligned)
         if query.fitted:
             self.fitted.append(found.score)
         else:

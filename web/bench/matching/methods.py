@@ -21,6 +21,7 @@ class Found:
     score: float
     record: int | None
     verdict: str | None = None  # of methods that have verdicts
+    aligned: int = 0  # thousandths of the text that are aligned with the record, of our index where nothing is verbatim
 
 
 class Method(Protocol):
@@ -29,6 +30,9 @@ class Method(Protocol):
     name: str
 
     def find(self, text: str) -> Found: ...
+
+
+VERBATIM: Final = 10_000  # more than any score of a relative
 
 
 class OurIndex:
@@ -43,10 +47,16 @@ class OurIndex:
         self._index.catch_up(self._source)
 
     def find(self, text: str) -> Found:
+        """Verbatim evidence is above all resemblance; of the rest, the score of the window that resembles most."""
         verdict = self._index.verify(text, self._source)
-        best = verdict.records[0] if verdict.records else None
-        score = 0.0 if best is None or verdict.verdict in ("none", "unchecked") else float(best.longest_run_words)
-        return Found(score, best.record_id if best else None, verdict.verdict)
+        if verdict.verdict in ("exact", "excerpt"):
+            best = verdict.records[0]
+            return Found(VERBATIM + best.longest_run_words, best.record_id, verdict.verdict)
+        relatives = self._index.relatives(text, self._source)
+        closest = max(relatives, key=lambda relative: relative.score, default=None)
+        if closest is None:
+            return Found(0, None, verdict.verdict)
+        return Found(closest.score, closest.record_id, verdict.verdict, closest.aligned_permille)
 
     def close(self) -> None:
         self._database.close()

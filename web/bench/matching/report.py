@@ -20,6 +20,10 @@ def facts(cells: Cells) -> list[dict[str, Any]]:
             row["verdicts"] = {verdict: round(cell.verdicts[verdict] / total, 4) for verdict in _VERDICTS}
         if name not in NEGATIVES:
             row["top1"] = round(cell.top1, 4)
+        if cell.aligned:
+            row["aligned"] = {str(share): _quantile(cell.aligned, share) for share in (0.05, 0.5, 0.95, 0.99, 0.999)}
+        if name in NEGATIVES:
+            row["thresholds"] = {str(rate): cell.threshold(rate) for rate in RATES}
         row["at"] = {}
         for negatives in NEGATIVES:
             against = cells.get((method, length, negatives))
@@ -35,6 +39,10 @@ def facts(cells: Cells) -> list[dict[str, Any]]:
                 }
         rows.append(row)
     return rows
+
+
+def _quantile(values: Sequence[int], share: float) -> int:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def lines(rows: list[dict[str, Any]], lengths: Sequence[int]) -> Iterator[str]:

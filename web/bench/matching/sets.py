@@ -13,7 +13,8 @@ A folder holds `.jsonl` or `.jsonl.gz` files at any depth, one JSON object a lin
     *_attack_*              the same model run again, N4
     human                   written by a person: N2 in a row with a prompt, else N1, or N5 as follows
     human_*                 machine-edited human text: of every second such row it is registered, with the human text as
-                            its prompt, and `human` is N5; in the other rows it is not used
+                            its prompt, and `human` is N5; in the other rows it is not used. `human_dipper` never is:
+                            in DetectRL it belongs to another row's text
 
 Numbers, booleans, `llm`, `kind`, `dataset` and scores are ignored. Texts under 8 words are left out.
 """
@@ -165,7 +166,7 @@ def _read_generations(sets: Sets, row: str, prompt: str, texts: dict[str, str], 
 
 
 def _read_human(sets: Sets, row: str, number: int, prompt: str, human: str, texts: dict[str, str]) -> None:
-    machine = [text for key, text in sorted(texts.items()) if key.startswith("human_")]
+    machine = [text for key, text in sorted(texts.items()) if key.startswith("human_") and "dipper" not in key]
     if machine and number % 2:
         for text in machine:
             sets.register(text, human)

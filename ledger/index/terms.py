@@ -1,0 +1,81 @@
+"""Terms: what edited and reworded copies are found by, and how much each of them tells. SPEC.md section 5.
+
+A term is the shortest run of units that weighs at least a word: one word, two Chinese characters, five Thai letters.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, lru_cache
+from hashlib import blake2b
+from importlib.resources import files
+from math import log
+from typing import Final
+
+from ledger.index.rules import PRIOR_TEXTS, TERM_WINDOW_WEIGHT, TERMS_PER_WINDOW, WORD_WEIGHT
+from ledger.index.units import Units
+
+_PERSON: Final = b"rail-term/1"
+
+Weigh = Callable[[int], int]  # a term's weight: thousandths of the natural logarithm of how rare it is
+
+
+def terms_of(units: Units) -> list[int]:
+    """One term for each unit that has the weight of a word from it on: 31 bits of its hash."""
+    words, totals = units.words, units.totals
+    terms: list[int] = []
+    end = 0
+    for start in range(len(units)):
+        least = totals[start] + WORD_WEIGHT
+        if totals[-1] < least:
+            break
+        while totals[end] < least:
+            end += 1
+        terms.append(_hash(words[start] if end == start + 1 else " ".join(words[start:end])))
+    return terms
+
+
+def rarest_terms(units: Units, weigh: Weigh) -> set[int]:
+    """The terms that a record is found by: the rarest of every 50 words."""
+    terms = terms_of(units)
+    chosen: set[int] = set()
+    window: set[int] = set()
+    begin = 0
+    for place, term in enumerate(terms):
+        if units.totals[place] - begin >= TERM_WINDOW_WEIGHT:
+            chosen |= _rarest(window, weigh)
+            window, begin = set(), units.totals[place]
+        window.add(term)
+    return chosen | _rarest(window, weigh)
+
+
+def weigher(texts_of_term: Mapping[int, int], texts: int) -> Weigh:
+    """Weights in an index of so many texts, given in how many of them each term is.
+
+    A new index knows nothing of its language: it begins as if it had PRIOR_TEXTS texts with the words of books.
+    """
+    known = _prior()
+
+    @cache
+    def weigh(term: int) -> int:
+        return round(1000 * log((texts + PRIOR_TEXTS + 1) / (texts_of_term.get(term, 0) + known.get(term, 0) + 0.5)))
+
+    return weigh
+
+
+def _rarest(terms: Iterable[int], weigh: Weigh) -> set[int]:
+    return set(sorted(terms, key=lambda term: (-weigh(term), term))[:TERMS_PER_WINDOW])
+
+
+@cache
+def _prior() -> dict[int, int]:
+    """In how many of PRIOR_TEXTS texts each common word is."""
+    known: dict[int, int] = {}
+    for line in files("ledger.index").joinpath("common_words.tsv").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            share, *words = line.split("\t")
+            known |= {_hash(word): int(share) * PRIOR_TEXTS // 1000 for word in words}
+    return known
+
+
+@lru_cache(maxsize=1 << 16)
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=4, person=_PERSON).digest(), "big") >> 1
