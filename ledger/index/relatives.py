@@ -12,6 +12,7 @@ from ledger.index.loading import Load
 from ledger.index.resemblance import Shares, Window
 from ledger.index.rules import (
     COMPARED_MAX,
+    EDITED_TERMS_MIN,
     EDITED_WEIGHT_MIN,
     LOADED_CHARS_MAX,
     REWORDED_WEIGHT_MIN,
@@ -49,6 +50,7 @@ class Relative:
     aligned: list[Piece]  # runs that stand in both in the same order, what the prompt contained left out
     echoed: list[Piece]  # those that the prompt contained
     aligned_permille: int  # of the window's weight
+    aligned_terms: int  # different ones
 
     def excess(self, weight: int) -> int:
         """How far the score is above what a reworded relative needs."""
@@ -174,14 +176,31 @@ class Comparer:
                 kept, subtracted = split_run(record_id, run, echoes)
                 aligned += kept
                 echoed += subtracted
-        weight = self.pasted.units.weight(start, end)
-        share = union_weight(aligned, self.pasted.units) * 1000 // weight
-        return Relative(record_id, record.text, start, end, first, last, shares, score, aligned, echoed, share)
+        share = union_weight(aligned, self.pasted.units) * 1000 // self.pasted.units.weight(start, end)
+        different = len({term for piece in aligned for term in self.pasted.terms[piece.start : piece.end]})
+        return Relative(
+            record_id=record_id,
+            text=record.text,
+            start=start,
+            end=end,
+            record_start=first,
+            record_end=last,
+            shares=shares,
+            score=score,
+            aligned=aligned,
+            echoed=echoed,
+            aligned_permille=share,
+            aligned_terms=different,
+        )
 
 
 def is_edited(relative: Relative, weight: int) -> bool:
     """Whether the window is an edited copy of the record."""
-    return weight >= EDITED_WEIGHT_MIN and relative.aligned_permille >= point_of(weight).edited
+    return (
+        weight >= EDITED_WEIGHT_MIN
+        and relative.aligned_permille >= point_of(weight).edited
+        and relative.aligned_terms >= EDITED_TERMS_MIN
+    )
 
 
 def is_reworded(relative: Relative, weight: int) -> bool:

@@ -97,30 +97,34 @@ def writing_to(engine: Engine) -> Iterator[Connection]:
 
 def has_tables(connection: Connection) -> bool:
     """Whether there is an index of this version's tables, be it empty."""
-    return _same_tables(connection) and connection.execute(select(state.c.id)).first() is not None
+    return not _other_tables(connection) and connection.execute(select(state.c.id)).first() is not None
 
 
 def create_tables(connection: Connection, rules: str) -> None:
     """Makes the tables and an empty index unless they exist. Safe for several processes at once.
 
-    Tables of an older version are dropped: what they held is derived, and is indexed again.
+    Tables with other columns are of an older version and are dropped: what they held is derived, and is indexed again.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-    if not _same_tables(connection):
-        metadata.drop_all(connection)
+    others = _other_tables(connection)
+    metadata.drop_all(connection, tables=[table for table in others if inspect(connection).has_table(table.name)])
     metadata.create_all(connection)
     if connection.execute(select(state.c.id)).first() is None:
         connection.execute(insert(state).values(id=1, rules=rules, cursor=-1, epoch=0, complete=False))
+    elif others:
+        connection.execute(update_of(state).values(rules="", complete=False))  # the next catch_up begins anew
 
 
-def _same_tables(connection: Connection) -> bool:
+def _other_tables(connection: Connection) -> list[Table]:
+    """The tables that are not there, or have other columns."""
     found = inspect(connection)
-    return all(
-        found.has_table(table.name)
-        and {column["name"] for column in found.get_columns(table.name)} == set(table.c.keys())
+    return [
+        table
         for table in metadata.sorted_tables
-    )
+        if not found.has_table(table.name)
+        or {column["name"] for column in found.get_columns(table.name)} != set(table.c.keys())
+    ]
 
 
 def read_state(connection: Connection) -> State:

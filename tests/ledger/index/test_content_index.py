@@ -107,6 +107,19 @@ def test_rebuild_gives_the_rows_of_a_new_index(index: ContentIndex, database: Da
     assert rows(database) == rebuilt
 
 
+def test_tables_of_an_older_version_are_made_anew(index: ContentIndex, database: Database) -> None:
+    source = many(10)
+    index.catch_up(source)
+    whole = rows(database)
+    with database.write() as connection:
+        vocabulary.drop(connection)
+        connection.execute(text("ALTER TABLE index_records DROP COLUMN term_prefixes"))
+    again = ContentIndex(database.engine)
+    assert again.verify(prose(999, 60), source).reason_code == "index_incomplete"
+    again.catch_up(source)
+    assert rows(database) == whole
+
+
 def test_remove_drops_a_record_from_every_table(index: ContentIndex, database: Database) -> None:
     source = many(10)
     index.catch_up(source)
