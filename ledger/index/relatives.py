@@ -11,12 +11,12 @@ from ledger.index.echo import echoed_units
 from ledger.index.loading import Load
 from ledger.index.resemblance import Shares, Window
 from ledger.index.rules import (
+    BY_TERMS_MAX,
     COMPARED_MAX,
     EDITED_TERMS_MIN,
     EDITED_WEIGHT_MIN,
     LOADED_CHARS_MAX,
     REWORDED_WEIGHT_MIN,
-    SHINGLED_MAX,
     TERM_POSTINGS_MAX,
     TERMS_MAX,
     TERMS_MIN,
@@ -111,7 +111,8 @@ class Comparer:
 
     def _best(self, terms: list[int], start: int, end: int) -> Relative | None:
         window = Window.of(terms[start : min(end, len(terms))], self.known.weigh)
-        candidates = dict.fromkeys([*self._by_terms(window), *self.shingled[:SHINGLED_MAX]])
+        candidates = dict.fromkeys(self._by_terms(window))
+        candidates |= dict.fromkeys(self.shingled[: COMPARED_MAX - len(candidates)])
         compared = [(record_id, record) for record_id in candidates if (record := self._load(record_id)) is not None]
         if not compared:
             return None
@@ -139,7 +140,7 @@ class Comparer:
             if expected > TERM_POSTINGS_MAX and len(chosen) >= TERMS_MIN:
                 break
             chosen[term] = window.weights[term]
-        return self.known.find(chosen, COMPARED_MAX) if chosen else []
+        return self.known.find(chosen, BY_TERMS_MAX) if chosen else []
 
     def _load(self, record_id: int) -> _Compared | None:
         if record_id in self._records:
