@@ -4,13 +4,12 @@ One file a log, named by the digest of its key. Whatever the client sees of that
 a receipt, is held against it; a log that shows different people different trees gives itself away here.
 """
 
-import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from ledger.checkpoint import open_checkpoint
-from ledger.errors import LedgerError
 from ledger.keys import VerifyKey
 from web.audit.errors import AuditError, LogBroken
 from web.audit.history import check_growth
@@ -19,7 +18,7 @@ from web.audit.source import TileSource
 from web.audit.tiles import TileReader
 from web.audit.trust import Tell, claimed_key
 from web.client import ClientError, RailClient
-from web.files import replace_file
+from web.state_file import load_json, save_json
 
 FORMAT = "rail-known-log/1"
 STATE_BYTES_MAX = 1 << 20
@@ -103,7 +102,7 @@ class KnownLogs:
             "checkpoint": log.checkpoint.decode(),
             "urls": sorted(set(log.urls[-URLS_MAX:])),
         }
-        replace_file(self._path(log.key), (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+        save_json(self._path(log.key), value)
 
     def _check(self, known: KnownLog, view: LogView, source: TileSource) -> bool:
         """Whether the view is an older state of the known one; its history is checked either way."""
@@ -128,23 +127,12 @@ class KnownLogs:
 
 
 def _load(path: Path) -> KnownLog | None:
-    try:
-        with path.open("rb") as file:
-            data = file.read(STATE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        return None
-    try:
-        if len(data) > STATE_BYTES_MAX:
-            raise ValueError(f"larger than {STATE_BYTES_MAX} bytes")
-        value = json.loads(data)
-        if value["format"] != FORMAT:
-            raise ValueError(f"format {value['format']!r}")
-        known = KnownLog(VerifyKey.parse(value["log_vkey"]), value["checkpoint"].encode(), tuple(value["urls"]))
-        open_checkpoint(known.checkpoint, known.key)
-    except (LedgerError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise AuditError(
-            "state_unreadable",
-            f"{path} is not the memory of a log ({type(error).__name__}: {error})",
-            "restore it from a backup; deleting it means to trust the log anew, from nothing",
-        ) from error
+    return load_json(
+        path, STATE_BYTES_MAX, FORMAT, _parse, "the memory of a log", "to trust the log anew, from nothing"
+    )
+
+
+def _parse(value: dict[str, Any]) -> KnownLog:
+    known = KnownLog(VerifyKey.parse(value["log_vkey"]), value["checkpoint"].encode(), tuple(value["urls"]))
+    open_checkpoint(known.checkpoint, known.key)
     return known

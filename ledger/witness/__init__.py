@@ -3,6 +3,6 @@
 `Witness` is the whole of it, without HTTP; `request` has the bytes that travel between a log and its witnesses.
 """
 
-from ledger.witness.service import StaleSize, Witness, WitnessedLog
+from ledger.witness.service import Refused, StaleSize, Witness, WitnessedLog
 
-__all__ = ["StaleSize", "Witness", "WitnessedLog"]
+__all__ = ["Refused", "StaleSize", "Witness", "WitnessedLog"]

@@ -59,6 +59,17 @@ class WitnessedLog:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A checkpoint that a log signed and that did not extend what was cosigned before; it signed both notes."""
+
+    origin: str
+    reason: str  # code of the refusal
+    time: int  # Unix seconds
+    refused: bytes  # the note
+    known: bytes  # the note that was cosigned before
+
+
+@dataclass(frozen=True, slots=True)
 class _Signed:
     """A checkpoint that a trusted key signed; its size and root may contradict each other."""
 
@@ -139,6 +150,15 @@ class Witness:
             )
             for origin, keys in vkeys.items()
         ]
+
+    def evidence(self, origin: str | None = None) -> list[Refused]:
+        """The refused checkpoints that are kept, of one log or of all, oldest first."""
+        query = select(evidence).order_by(evidence.c.id)
+        if origin is not None:
+            query = query.where(evidence.c.origin == origin)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [Refused(row.origin, row.reason, row.time, bytes(row.refused), bytes(row.known)) for row in rows]
 
     # The protocol
 

@@ -39,6 +39,7 @@ LEAVES = [
     ("witness", "add-log"),
     ("witness", "remove-log"),
     ("witness", "info"),
+    ("witness", "evidence"),
     ("witness", "serve"),
     ("doctor",),
     ("bench", "engine"),

@@ -79,6 +79,12 @@ def test_a_witness_keeps_its_word_over_a_kill(machine: Machine, here: Rail, tmp_
         assert httpx.post(f"{url}/add-checkpoint", content=fork).status_code == 422
         info = here("witness", "info", "--home", tmp_path, "--json")
         assert (info.code, info.json["logs"][0]["size"], info.json["logs"][0]["refused"]) == (3, 1, 1)
+        kept = here("witness", "evidence", "--home", tmp_path, "--json")
+        assert (kept.code, [item["origin"] for item in kept.json["evidence"]]) == (3, [LOG.name])
+        assert kept.json["evidence"][0]["refused"].encode() == head(b"b")
+        assert kept.json["evidence"][0]["known"].encode() == note
+        assert "contradiction" in here("witness", "evidence", LOG.name, "--home", tmp_path).out
+        assert here("witness", "evidence", "other.test", "--home", tmp_path, "--json").code == 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     assert "contradict" in here("witness", "info", "--home", tmp_path).out

@@ -165,11 +165,14 @@ def test_a_fork_is_refused_and_kept_as_evidence(witness: Witness) -> None:
     assert b"\n7\n" in latest(witness)
 
 
-def test_evidence_is_bounded(witness: Witness) -> None:
+def test_evidence_is_bounded(witness: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.witness.service.EVIDENCE_MAX", 5)
     witness.add_checkpoint(request_of(0, 1).format())
-    for number in range(110):
+    for number in range(8):
         refused(witness, AddCheckpoint(1, (), raw(ORIGIN, 1, number.to_bytes(32, "big"))))
-    assert witness.logs()[0].refused == 100
+    assert witness.logs()[0].refused == len(witness.evidence()) == 5
+    assert [item.known for item in witness.evidence(ORIGIN)] == [latest(witness)] * 5
+    assert witness.evidence("other.example") == []
 
 
 def test_a_clock_that_goes_back_is_an_error(witness: Witness, clock: Clock) -> None:

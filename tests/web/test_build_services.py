@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from inference.errors import ModelFileError
+from ledger import ml_dsa
+from ledger.checkpoint import open_checkpoint
 from ledger.errors import LedgerError
+from ledger.keys import SigningKey
 from tests.inference.small_vocabulary import sentencepiece_vocabulary
 from tests.inference.tiny_model import PROVENANCE, tiny_model, write_model
 from tests.web.conftest import ORIGIN, settings_in
@@ -123,3 +126,17 @@ def test_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value:
 def test_unknown_override_is_an_error() -> None:
     with pytest.raises(SettingsError, match="colour"):
         Settings.from_env(colour="green", model="m.rail")
+
+
+def test_a_second_key_signs_checkpoints_on_request(tmp_path: Path, tiny_model_path: Path) -> None:
+    if not ml_dsa.available():
+        pytest.skip("this installation of cryptography has no ML-DSA-44")
+    for _ in range(2):  # made, then opened again
+        services = build_services(settings_in(tmp_path / "home", tiny_model_path, log_ml_dsa=True))
+        second = SigningKey.load(services.settings.log_ml_dsa_key).verify_key
+        note = services.log.checkpoint()
+        assert open_checkpoint(note, services.log.key) == open_checkpoint(note, second)
+        services.close()
+    services = build_services(settings_in(tmp_path / "home", tiny_model_path))
+    assert services.log.checkpoint() == note
+    services.close()

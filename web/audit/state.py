@@ -1,17 +1,14 @@
 """What an auditor remembers of a log between two audits: its key, the last checkpoint, and who its operators are."""
 
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledger.errors import LedgerError
 from ledger.keys import operator_id
 from ledger.statement import OperatorStatement, check_signed_by, open_statement
-from web.audit.errors import AuditError
-from web.files import replace_file
+from web.state_file import load_json, save_json
 
 FORMAT = "rail-audit-state/1"
 STATE_BYTES_MAX = 16 << 20
@@ -45,42 +42,35 @@ class AuditState:
     checkpoint: bytes  # the signed note, as the log sent it
     operators: Mapping[bytes, KnownOperator]  # by operator id
 
-    def to_json(self) -> str:
-        operators = [
-            {"registration": b64encode(known.leaf).decode(), "counter": known.counter, "ended": known.ended}
-            for _, known in sorted(self.operators.items())
-        ]
-        value = {
-            "format": FORMAT,
-            "log_vkey": self.log_vkey,
-            "checkpoint": self.checkpoint.decode(),
-            "operators": operators,
-        }
-        return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
 
 def load_state(path: Path) -> AuditState | None:
     """The state in `path`, None if there is no such file. Raises AuditError (`state_unreadable`) if it is damaged."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(STATE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        return None
-    try:
-        if len(data) > STATE_BYTES_MAX:
-            raise ValueError(f"larger than {STATE_BYTES_MAX} bytes")
-        return _parse(json.loads(data))
-    except (LedgerError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise AuditError(
-            "state_unreadable",
-            f"{path} is not the state of an audit ({type(error).__name__}: {error})",
-            "restore it from a backup; deleting it means to trust the log anew, from nothing",
-        ) from error
+    return load_json(
+        path, STATE_BYTES_MAX, FORMAT, _parse, "the state of an audit", "to trust the log anew, from nothing"
+    )
 
 
-def _parse(value: dict[str, Any]) -> AuditState:
-    if value["format"] != FORMAT:
-        raise ValueError(f"format {value['format']!r}")
+def save_state(path: Path, state: AuditState) -> None:
+    """Replace the file in one step, readable by its owner only; a crash leaves the old state or the new one."""
+    value = {
+        "format": FORMAT,
+        "log_vkey": state.log_vkey,
+        "checkpoint": state.checkpoint.decode(),
+        "operators": operators_to_json(state.operators),
+    }
+    save_json(path, value)
+
+
+def operators_to_json(operators: Mapping[bytes, KnownOperator]) -> list[dict[str, Any]]:
+    """For a state file; inverse of `operators_from_json`."""
+    return [
+        {"registration": b64encode(known.leaf).decode(), "counter": known.counter, "ended": known.ended}
+        for _, known in sorted(operators.items())
+    ]
+
+
+def operators_from_json(items: list[dict[str, Any]]) -> dict[bytes, KnownOperator]:
+    """Raises LedgerError, ValueError, KeyError or TypeError for anything that `operators_to_json` does not make."""
     known = [
         KnownOperator.from_leaf(
             b64decode(item["registration"], validate=True),
@@ -88,12 +78,10 @@ def _parse(value: dict[str, Any]) -> AuditState:
             # States from before keys could end have no such member.
             int(item["ended"]) if item.get("ended") is not None else None,
         )
-        for item in value["operators"]
+        for item in items
     ]
-    operators = {operator_id(item.registration.public): item for item in known}
-    return AuditState(str(value["log_vkey"]), value["checkpoint"].encode(), operators)
+    return {operator_id(item.registration.public): item for item in known}
 
 
-def save_state(path: Path, state: AuditState) -> None:
-    """Replace the file in one step, readable by its owner only; a crash leaves the old state or the new one."""
-    replace_file(path, state.to_json().encode())
+def _parse(value: dict[str, Any]) -> AuditState:
+    return AuditState(str(value["log_vkey"]), value["checkpoint"].encode(), operators_from_json(value["operators"]))

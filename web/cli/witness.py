@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from web.cli.options import home_option, json_option, option
-from web.cli.output import CommandError, Exit, emit_json, fact, say, verdict_line
+from web.cli.output import CommandError, Exit, emit_json, fact, printable, say, verdict_line
 
 if TYPE_CHECKING:
     from ledger.keys import SigningKey
@@ -23,6 +23,7 @@ def witness() -> None:
       rail witness add-log rail.example/log1+7fd7bc70+AQOhB7/z...
       rail witness serve --port 7380
       rail witness info
+      rail witness evidence rail.example/log1 --json
       rail witness remove-log rail.example/log1
     """
 
@@ -126,7 +127,45 @@ def info(home: str | None, as_json: bool) -> int:
         cosigned = "nothing yet" if log.time is None else f"size {log.size}, {rfc3339(log.time)}"
         fact("  cosigned", cosigned)
         if log.refused:
-            fact("  refused", f"{log.refused} checkpoints that contradict it, kept in witness.db")
+            fact("  refused", f"{log.refused} checkpoints that contradict it, see `rail witness evidence`")
+    return exit_code
+
+
+@witness.command()
+@click.argument("origin", required=False)
+@home_option
+@json_option
+def evidence(origin: str | None, home: str | None, as_json: bool) -> int:
+    """Print what logs signed that did not extend what was cosigned before, each beside the checkpoint that was.
+
+    Two notes of one size with two roots prove by themselves that the log lied. Where sizes differ, the log owes a proof
+    that one tree continues the other. Exit code 3 if there is any.
+    """
+    from web.present import rfc3339
+
+    with _opened(home) as opened:
+        found = opened.evidence(origin)
+    exit_code = Exit.PROOF_FAILED if found else Exit.OK
+    if as_json:
+        rows = [
+            {
+                "origin": item.origin,
+                "reason": item.reason,
+                "time": rfc3339(item.time),
+                "refused": item.refused.decode(),
+                "known": item.known.decode(),
+            }
+            for item in found
+        ]
+        emit_json({"verdict": "proof_failed" if found else "ok", "evidence": rows})
+        return exit_code
+    for item in found:
+        say(f"  {rfc3339(item.time)} {item.origin} [{item.reason}]")
+        for name, text in (("refused", item.refused), ("known", item.known)):
+            fact(name, "")
+            say(printable(text.decode(), keep="\n"))
+    sentence = f"{len(found)} refused checkpoints" if found else "no log contradicted itself"
+    verdict_line("contradiction" if found else "clean", sentence, exit_code)
     return exit_code
 
 
