@@ -13,6 +13,7 @@ COMMANDS = {
     "convert": "web.cli.convert:convert",
     "model": "web.cli.model:model",
     "log": "web.cli.log:log",
+    "key": "web.cli.key:key",
     "operator": "web.cli.operator:operator",
     "submit": "web.cli.submit:submit",
     "receipt": "web.cli.receipt:receipt",
