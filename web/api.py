@@ -35,6 +35,7 @@ from web.schemas import (
     VerdictBody,
     VerifyRequest,
 )
+from web.signed_verdict import sign_verdict
 from web.submission import decode_batch, decode_record, decode_statements, submit, submit_group
 from web.verification import verify_text
 
@@ -53,9 +54,13 @@ IMMUTABLE_SECONDS = 365 * 24 * 3600
 def verify(body: VerifyRequest) -> Response:
     """Say which registered runs a text comes from, and which parts of it.
 
-    A text that cannot be checked, such as an empty one, is a verdict too: `unchecked`, with its reason.
+    A text that cannot be checked, such as an empty one, is a verdict too: `unchecked`, with its reason. With `sign` the
+    answer has the same again, bound to the hash of the text and signed by the service's operator.
     """
-    verdict = verify_text(current_services(), body.text)
+    services = current_services()
+    verdict = verify_text(services, body.text)
+    if body.sign:
+        verdict["signed"] = sign_verdict(body.text, verdict.copy(), services.signer.key)
     current_metrics().verdicts.labels(verdict["verdict"]).inc()
     return jsonify(verdict)
 

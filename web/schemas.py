@@ -90,6 +90,7 @@ class ReceiptQuery(BaseModel):
 
 class VerifyRequest(Shape):
     text: str
+    sign: bool = Field(False, description="also return the verdict signed by the service's operator")
 
 
 class Span(Shape):
@@ -145,6 +146,22 @@ class MatchedRecord(RecordSummary):
     resemblance: Resemblance | None = Field(description="of the layers `edited` and `reworded`")
 
 
+class FirstRegistered(Shape):
+    record_id: int
+    logged: LoggedTime
+    operator: OperatorName
+
+
+class SignedVerdict(Shape):
+    """Ed25519 over `rail/verdict/v1`, a zero byte and the RFC 8785 JSON of format, text_sha256 and verdict."""
+
+    format: Literal["rail-verdict/1"]
+    text_sha256: Hash
+    verdict: dict[str, Any] = Field(description="this verdict, but for `signed`")
+    vkey: str
+    signature: str = Field(description="base64")
+
+
 class VerdictBody(Shape):
     rules: str = Field(description="version of the matching rules, ledger/index/SPEC.md")
     verdict: Literal["exact", "excerpt", "edited", "reworded", "none", "unchecked"]
@@ -163,7 +180,10 @@ class VerdictBody(Shape):
     spans: list[Span]
     records: list[MatchedRecord]
     calibration: Calibration | None = Field(description="null: the verdict rests on no estimate")
+    first_registered: FirstRegistered | None = Field(description="the earliest of the records")
+    registrants: int = Field(description="different operators that registered these records")
     log: LogState
+    signed: SignedVerdict | None = Field(None, description="only if `sign` was asked for")
 
 
 class PrivateLookup(Shape):

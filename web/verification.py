@@ -25,4 +25,12 @@ def verify_text(services: Searchable, text: str) -> dict[str, Any]:
     records = [
         {**match, **record_summary(services, services.log.entry(match["record_id"]))} for match in verdict["records"]
     ]
-    return {**verdict, "records": records, "log": state}
+    # An earlier record may be another's: who registers a known text later is shown as later.
+    first = min(records, key=lambda record: record["record_id"], default=None)
+    return {
+        **verdict,
+        "records": records,
+        "first_registered": first and {name: first[name] for name in ("record_id", "logged", "operator")},
+        "registrants": len({record["operator"]["id"] for record in records}),
+        "log": state,
+    }

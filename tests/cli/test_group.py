@@ -46,6 +46,9 @@ LEAVES = [
     ("witness", "serve"),
     ("doctor",),
     ("bench", "engine"),
+    ("bench", "matching"),
+    ("index", "info"),
+    ("index", "rebuild"),
 ]
 
 

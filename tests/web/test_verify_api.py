@@ -6,12 +6,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from inference.sampling import SamplingParams
+from ledger.errors import ParseError, SignatureInvalid
 from ledger.statement import open_statement
 from tests.web.outsider import Outsider, content_with
 from tests.web.shapes import assert_error, body_of
 from web.generation import LoggedRun
 from web.schemas import VerdictBody
 from web.services import Services
+from web.signed_verdict import check_verdict
 
 EXCERPT = (
     "lamp keeper walked down to the harbour before dawn and counted eleven boats that had come home safely through "
@@ -118,3 +120,30 @@ def test_our_own_generation_is_found(client: FlaskClient, services: Services) ->
 def test_bad_body_is_400(client: FlaskClient, body: object, code: str, param: str | None) -> None:
     escaped = json.dumps(body)  # in ASCII, so that half a surrogate pair travels as an escape
     assert_error(client.post("/api/verify", data=escaped, content_type="application/json"), 400, code, param)
+
+
+def test_signed_verdict_is_of_this_text_and_unaltered(client: FlaskClient, services: Services, record_id: int) -> None:
+    body = client.post("/api/verify", json={"text": WORDS, "sign": True}).get_json()
+    VerdictBody.model_validate_json(json.dumps(body))
+    signed = body.pop("signed")
+    assert check_verdict(signed, WORDS) == body
+    assert signed["vkey"] == services.signer.key.vkey
+    with pytest.raises(ParseError, match="another text"):
+        check_verdict(signed, HUMAN)
+    with pytest.raises(SignatureInvalid):
+        check_verdict(signed | {"verdict": body | {"matched_permille": 999}}, WORDS)
+    with pytest.raises(ParseError, match="does not parse"):
+        check_verdict({"format": "rail-verdict/1"}, WORDS)
+    assert verify(client, WORDS).signed is None
+
+
+def test_edited_copy_has_its_alignment_and_error_rate(client: FlaskClient, record_id: int) -> None:
+    words = WORDS.split()
+    words[4::7] = ["otherwise"] * len(words[4::7])
+    text = " ".join(words)
+    verdict = verify(client, text)
+    assert verdict.verdict == "edited" and verdict.calibration is not None
+    assert (verdict.registrants, verdict.first_registered.record_id) == (1, record_id)  # type: ignore[union-attr]
+    resemblance = verdict.records[0].resemblance
+    assert resemblance is not None and resemblance.aligned_permille >= resemblance.aligned_needed
+    assert all(text[span.start : span.end] == WORDS[span.record_start : span.record_end] for span in verdict.spans)

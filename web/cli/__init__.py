@@ -14,6 +14,7 @@ COMMANDS = {
     "model": "web.cli.model:model",
     "log": "web.cli.log:log",
     "key": "web.cli.key:key",
+    "index": "web.cli.index:index",
     "operator": "web.cli.operator:operator",
     "submit": "web.cli.submit:submit",
     "receipt": "web.cli.receipt:receipt",

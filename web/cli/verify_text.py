@@ -117,6 +117,11 @@ def _print_evidence(verdict: dict[str, Any], text: str) -> None:
     if asked:
         fact("told", f"the service saw {asked['buckets']} bucket numbers of {asked['prefix_bits']} bits, not the text")
         fact("unknown", "whether the runs' prompts contained these words already")
+    first, registrants = verdict.get("first_registered"), verdict.get("registrants") or 0
+    if first and len(verdict.get("records") or []) > 1:
+        by = (first.get("operator") or {}).get("name") or "an unnamed operator"
+        note = f"; {registrants} operators registered such records" if registrants > 1 else ""
+        fact("first", f"record {first.get('record_id')}, {first.get('logged')} by the log's clock, by {by}{note}")
     log = verdict.get("log")
     if isinstance(log, dict):
         fact("log", f"{log.get('origin')}, {log.get('size')} entries, {log.get('time')}")

@@ -90,12 +90,13 @@ const HEADLINES = {
   exact: (verdict, best) => [
     h("h2", {}, `Run ${best.record_id} put out exactly this text`),
     h("p", {}, `${EXACT_LAYERS[verdict.layer] ?? EXACT_LAYERS.normalised} First registered ${spoken(best.logged)}, by the log’s clock, by ${nameOf(best.operator)}.`),
-    verdict.records.length > 1 ? h("p", {}, `${verdict.records.length} records hold the same text.`) : "",
+    verdict.records.length > 1 ? h("p", {}, `${verdict.records.length} records hold the same text${registrants(verdict)}.`) : "",
     best.echo_permille >= ECHO_NOTED_PERMILLE ? h("p", {}, h("b", {}, "Its prompt already contained part of this text"), `, ${share(best.echo_permille)} of it: a model can be made to repeat anyone’s words.`) : "",
   ],
   excerpt: (verdict, best) => [
     h("h2", {}, `${plural(verdict.longest_run_words, "word")} in a row come from ${runs(verdict)}`),
     h("p", {}, `The marked passages below are word for word what the run put out. The rest of your text was not found.`),
+    verdict.registrants > 1 ? h("p", {}, `${verdict.records.length} records have passages of it${registrants(verdict)}.`) : "",
     verdict.spans.some((span) => span.subtracted) ? h("p", {}, "Passages that the run’s own prompt already contained are not counted.") : "",
   ],
   edited: (verdict, best) => [
@@ -155,6 +156,10 @@ function highlighted(text, verdict) {
 
 const spoken = (time) => time.replace("T", " at ").replace("Z", " UTC");
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
+function registrants({ registrants: count, first_registered: first }) {
+  return count > 1 ? `, of ${count} operators; the first was ${first.record_id}, ${spoken(first.logged)}, by ${nameOf(first.operator)}` : "";
+}
 
 function windowOf(verdict, record) {
   const whole = record.resemblance.end - record.resemblance.start >= 0.9 * verdict.text_chars;
