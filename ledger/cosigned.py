@@ -74,10 +74,14 @@ class CosignedCheckpoints:
             connection.execute(insert(cosignatures).values(**row, time=time, line=line.format()))
             self._prune(connection)
 
-    def witnessed(self) -> Head | None:
-        """The newest checkpoint that a quorum cosigned, with all lines that it has; None if there is none."""
+    def witnessed(self, size_max: int) -> Head | None:
+        """The newest checkpoint that a quorum cosigned, with all lines that it has; None if there is none.
+
+        `size_max` is the size of the log: a log that went back, as by a bad restore, has nothing to show beyond it.
+        """
+        newest_first = select(checkpoints.c.size).where(checkpoints.c.size <= size_max)
         with self._database.read() as connection:
-            for size in connection.scalars(select(checkpoints.c.size).order_by(checkpoints.c.size.desc())).all():
+            for size in connection.scalars(newest_first.order_by(checkpoints.c.size.desc())).all():
                 if self._is_met(connection, size):
                     return self._head(connection, size)
         return None

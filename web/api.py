@@ -141,7 +141,7 @@ def tlog_proof(record: str) -> Response:
     """Get the record's inclusion proof and checkpoint as a C2SP tlog-proof."""
     services = current_services()
     entry = find_record(services, record)
-    proof = services.log.receipt(entry.index, False, services.publication.head_for(entry.index))
+    proof = services.log.receipt(entry.index, False, services.publication.head_for(services.log, entry.index))
     response = Response(proof.to_tlog_proof(), mimetype="text/plain")
     response.headers["Content-Disposition"] = f'inline; filename="rail-{entry.index}.tlog-proof"'
     response.headers["Cache-Control"] = "no-store"

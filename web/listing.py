@@ -68,11 +68,16 @@ def _witnesses(services: Services, note: bytes) -> Json | None:
         return None
     cosignatures = open_counted(note, policy, services.log.key).cosignatures
     times = {item.key: item.time for item in cosignatures}
+    failures = {state.name: state.failure for state in services.feeder.states()} if services.feeder is not None else {}
     return {
         "quorum": policy.describe(),
         "met": policy.is_met(times.keys()),
         "keys": [
-            {"vkey": key.vkey, "time": rfc3339(time) if (time := times.get(key)) else None}
+            {
+                "vkey": key.vkey,
+                "time": rfc3339(time) if (time := times.get(key)) else None,
+                "failure": failures.get(key.name),
+            }
             for key in policy.witness_keys
         ],
     }

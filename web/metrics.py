@@ -54,7 +54,7 @@ class _ServiceCounts(Collector):
         feeder, cosigned = self._services.feeder, self._services.publication.cosigned
         if feeder is None or cosigned is None:
             return
-        witnessed = cosigned.witnessed()
+        witnessed = cosigned.witnessed(self._services.log.size())
         size = witnessed.size if witnessed is not None else 0
         yield GaugeMetricFamily("rail_witnessed_size", "Entries that a quorum of witnesses has cosigned", size)
         failures = GaugeMetricFamily("rail_witness_failures", "Failures in a row of a witness", labels=["witness"])

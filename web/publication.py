@@ -34,7 +34,7 @@ class Publication:
         head = log.head()
         if self.cosigned is None:
             return head.note
-        witnessed = self.cosigned.witnessed()
+        witnessed = self.cosigned.witnessed(head.size)
         with self._lock:
             if witnessed is not None and self._is_shown(witnessed.size, head.size):
                 self._floor = max(self._floor, witnessed.size)
@@ -42,9 +42,9 @@ class Publication:
             self._floor = max(self._floor, head.size)
         return self.cosigned.with_lines(head)
 
-    def head_for(self, index: int) -> Head | None:
+    def head_for(self, log: LogReader, index: int) -> Head | None:
         """The witnessed checkpoint, for a receipt of the entry, if it covers it; None: only the log's own head does."""
-        witnessed = self.cosigned.witnessed() if self.cosigned is not None else None
+        witnessed = self.cosigned.witnessed(log.size()) if self.cosigned is not None else None
         return witnessed if witnessed is not None and index < witnessed.size else None
 
     def _is_shown(self, witnessed: int, head: int) -> bool:

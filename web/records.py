@@ -64,7 +64,7 @@ def receipt_of(services: Services, entry: Entry, key: str | None) -> Receipt:
         raise RequestError(
             "wrong_access_key", "this key does not open the record, or its content was erased", 403, "key"
         )
-    return services.log.receipt(entry.index, opened, services.publication.head_for(entry.index))
+    return services.log.receipt(entry.index, opened, services.publication.head_for(services.log, entry.index))
 
 
 def cose_receipt_of(services: Services, entry: Entry) -> CoseReceipt:

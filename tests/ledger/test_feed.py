@@ -113,22 +113,23 @@ def test_a_quorum_is_kept_and_older_ones_go(log: Log, kept: CosignedCheckpoints)
         notes.append(log.checkpoint())
     for note in notes[:3]:
         kept.add(note, sign_text(parse_note(note).text, WITNESS_KEY, 5))
-    assert kept.witnessed() is None
+    assert kept.witnessed(log.size()) is None
     kept.add(notes[1], sign_text(parse_note(notes[1]).text, OTHER_WITNESS, 6))
-    witnessed = kept.witnessed()
+    witnessed = kept.witnessed(log.size())
     assert witnessed is not None
     assert witnessed.size == 2
     opened = checkpoint.open_witnessed(witnessed.note, log.key, POLICY.witness_keys)
     assert [item.time for item in opened.cosignatures] == [5, 6]
     kept.add(notes[1], sign_text(parse_note(notes[1]).text, WITNESS_KEY, 9))  # a newer time replaces the older
-    witnessed = kept.witnessed()
+    witnessed = kept.witnessed(log.size())
     assert witnessed is not None
     opened = checkpoint.open_witnessed(witnessed.note, log.key, POLICY.witness_keys)
     assert {item.time for item in opened.cosignatures} == {6, 9}
     assert log.receipt(1, False, witnessed).proof.checkpoint == witnessed.note
     assert kept.with_lines(log.head()) == log.checkpoint()
     again = CosignedCheckpoints(log.database, POLICY, log.key)  # another process, or after a restart
-    assert again.witnessed() == witnessed
+    assert again.witnessed(log.size()) == witnessed
+    assert again.witnessed(1) is None  # of a log that went back
 
 
 def test_what_is_kept_without_a_quorum_is_bounded(log: Log, kept: CosignedCheckpoints) -> None:

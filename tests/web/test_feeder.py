@@ -100,6 +100,7 @@ def test_checkpoints_and_receipts_bear_a_quorum(site: Site) -> None:
     assert len(check_tlog_proof(proof, leaf, site.services.log.key, site.policy.witness_keys).cosignatures) == 2
     state = client.get("/log.json").get_json()["witnesses"]
     assert (state["met"], [key["time"] is not None for key in state["keys"]]) == (True, [True, True, False])
+    wait_for(lambda: client.get("/log.json").get_json()["witnesses"]["keys"][2]["failure"] == "witness_unavailable")
     page = client.get("/log").text
     assert "2 of 3 in all are required: met" in page.replace("\n", " ")
     metrics = client.get("/metrics").text

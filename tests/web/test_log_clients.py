@@ -56,7 +56,7 @@ class Growing:
         while size not in self.notes:
             assert time.monotonic() < give_up, "the witness did not cosign in time"
             assert self.publication.cosigned is not None
-            witnessed = self.publication.cosigned.witnessed()
+            witnessed = self.publication.cosigned.witnessed(size)
             if witnessed is not None and witnessed.size == size:
                 self.notes[size], self.roots[size] = witnessed.note, witnessed.root
             time.sleep(0.02)
