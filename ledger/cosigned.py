@@ -6,11 +6,24 @@ here is part of the log: all of it can be dropped and asked for again.
 
 from threading import Lock
 
-from sqlalchemy import Column, Connection, ForeignKey, LargeBinary, MetaData, Table, Text, delete, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+)
 
 from ledger.checkpoint import parse_checkpoint
 from ledger.database import Database
 from ledger.keys import VerifyKey
+from ledger.merkle import SIZE_MAX
 from ledger.note import Note, NoteSignature, parse_note, parse_signatures
 from ledger.policy import Policy, open_counted
 from ledger.store import Head
@@ -34,6 +47,20 @@ cosignatures = Table(
     Column("key_id", LargeBinary(4), primary_key=True),
     Column("time", Int64, nullable=False),  # Unix seconds, by the witness's clock
     Column("line", Text, nullable=False),  # the verified signature line, with its newline
+)
+
+
+# Built once: building a query costs SQLAlchemy more than the database needs to answer it.
+_SIZES = (
+    select(checkpoints.c.size).where(checkpoints.c.size <= bindparam("size_max")).order_by(checkpoints.c.size.desc())
+)
+_CHECKPOINT = select(checkpoints).where(checkpoints.c.size == bindparam("at"))
+_COSIGNERS = select(cosignatures.c.key_name, cosignatures.c.key_id).where(cosignatures.c.size == bindparam("at"))
+_LINES = (
+    select(cosignatures.c.line)
+    .join(checkpoints, checkpoints.c.size == cosignatures.c.size)
+    .where(checkpoints.c.size == bindparam("at"), checkpoints.c.root == bindparam("of_root"))
+    .order_by(cosignatures.c.key_name, cosignatures.c.key_id)
 )
 
 
@@ -67,7 +94,7 @@ class CosignedCheckpoints:
         time = verified[0].time or 0
         row = {"size": checkpoint.size, "key_name": line.name, "key_id": line.key_id}
         with self._adding, self._database.write() as connection:
-            found = connection.execute(select(checkpoints).filter_by(size=checkpoint.size)).one_or_none()
+            found = connection.execute(_CHECKPOINT, {"at": checkpoint.size}).one_or_none()
             if found is None:
                 connection.execute(insert(checkpoints).values(size=checkpoint.size, root=checkpoint.root, note=note))
             connection.execute(delete(cosignatures).filter_by(**row))
@@ -79,9 +106,8 @@ class CosignedCheckpoints:
 
         `size_max` is the size of the log: a log that went back, as by a bad restore, has nothing to show beyond it.
         """
-        newest_first = select(checkpoints.c.size).where(checkpoints.c.size <= size_max)
         with self._database.read() as connection:
-            for size in connection.scalars(newest_first.order_by(checkpoints.c.size.desc())).all():
+            for size in connection.scalars(_SIZES, {"size_max": size_max}).all():
                 if self._is_met(connection, size):
                     return self._head(connection, size)
         return None
@@ -92,7 +118,7 @@ class CosignedCheckpoints:
             return _joined(head.note, self._lines(connection, head.size, head.root))
 
     def _prune(self, connection: Connection) -> None:
-        sizes = connection.scalars(select(checkpoints.c.size).order_by(checkpoints.c.size.desc())).all()
+        sizes = connection.scalars(_SIZES, {"size_max": SIZE_MAX}).all()
         met = next((size for size in sizes if self._is_met(connection, size)), -1)
         pending = [size for size in sizes if size > met]
         gone = [size for size in sizes if size < met] + pending[PENDING_MAX:]
@@ -101,23 +127,17 @@ class CosignedCheckpoints:
             connection.execute(delete(checkpoints).where(checkpoints.c.size.in_(gone)))
 
     def _is_met(self, connection: Connection, size: int) -> bool:
-        query = select(cosignatures.c.key_name, cosignatures.c.key_id).where(cosignatures.c.size == size)
-        names = [(name, bytes(key_id)) for name, key_id in connection.execute(query)]
+        names = [(name, bytes(key_id)) for name, key_id in connection.execute(_COSIGNERS, {"at": size})]
         return self._policy.is_met([self._keys[name] for name in names if name in self._keys])
 
     def _head(self, connection: Connection, size: int) -> Head:
-        row = connection.execute(select(checkpoints).filter_by(size=size)).one()
+        row = connection.execute(_CHECKPOINT, {"at": size}).one()
         root = bytes(row.root)
         return Head(size, root, _joined(bytes(row.note), self._lines(connection, size, root)))
 
     def _lines(self, connection: Connection, size: int, root: bytes) -> tuple[NoteSignature, ...]:
-        query = (
-            select(cosignatures.c.line)
-            .join(checkpoints, checkpoints.c.size == cosignatures.c.size)
-            .where(checkpoints.c.size == size, checkpoints.c.root == root)
-            .order_by(cosignatures.c.key_name, cosignatures.c.key_id)
-        )
-        return tuple(line for text in connection.scalars(query) for line in parse_signatures(text))
+        texts = connection.scalars(_LINES, {"at": size, "of_root": root})
+        return tuple(line for text in texts for line in parse_signatures(text))
 
 
 def _joined(note: bytes, lines: tuple[NoteSignature, ...]) -> bytes:

@@ -22,7 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from ledger.checkpoint import parse_lines
 from ledger.cosignature import TIMED
@@ -33,6 +33,17 @@ from ledger.merkle import EMPTY_ROOT, HASH_BYTES, check_consistency
 from ledger.note import Note, NoteSignature, parse_note, sign_text, verify_signatures
 from ledger.witness.request import AddCheckpoint, parse_add_checkpoint
 from ledger.witness.tables import evidence, heads, logs, metadata
+
+# Built once: building a query costs SQLAlchemy more than SQLite needs to answer it.
+_HEAD = select(heads).where(heads.c.origin == bindparam("of_origin"))
+_KEYS = select(logs.c.vkey).where(logs.c.origin == bindparam("of_origin"))
+_LATEST = select(heads.c.note).where(heads.c.origin_hash == bindparam("of_hash"))
+_INSERT_HEAD = insert(heads)
+_UPDATE_HEAD = (
+    update(heads)
+    .where(heads.c.origin == bindparam("of_origin"))
+    .values({name: bindparam(f"new_{name}") for name in ("size", "root", "note", "time")})
+)
 
 EVIDENCE_MAX = 100  # refused checkpoints that are kept, of each log
 
@@ -172,7 +183,7 @@ class Witness:
             )
         refusal: StaleSize | ProofInvalid
         with self._database.write() as connection:
-            head = connection.execute(select(heads).where(heads.c.origin == signed.origin)).one_or_none()
+            head = connection.execute(_HEAD, {"of_origin": signed.origin}).one_or_none()
             try:
                 _check(request, signed, head)
             except (StaleSize, ProofInvalid) as error:
@@ -187,7 +198,7 @@ class Witness:
     def latest(self, origin_hash: str) -> bytes:
         """The latest cosigned checkpoint of the log with this hash (hex of SHA-256). NotFound `witness_origin`."""
         with self._database.read() as connection:
-            note = connection.scalar(select(heads.c.note).where(heads.c.origin_hash == origin_hash))
+            note = connection.scalar(_LATEST, {"of_hash": origin_hash})
         if note is None:
             raise NotFound("witness_origin", "no checkpoint of such a log was cosigned here")
         return bytes(note)
@@ -199,7 +210,7 @@ class Witness:
         if len(root) != HASH_BYTES:
             raise ParseError("checkpoint_root", f"the checkpoint's root has {len(root)} bytes, not {HASH_BYTES}")
         with self._database.read() as connection:
-            keys = [VerifyKey.parse(text) for text in connection.scalars(select(logs.c.vkey).filter_by(origin=origin))]
+            keys = [VerifyKey.parse(text) for text in connection.scalars(_KEYS, {"of_origin": origin})]
         if not keys:
             raise _unknown(origin)
         verified = [item.key for item in verify_signatures(parsed, keys)]
@@ -228,9 +239,10 @@ class Witness:
         values = {"size": signed.size, "root": signed.root, "note": note, "time": now}
         if head is None:
             digest = sha256(signed.origin.encode()).hexdigest()
-            connection.execute(insert(heads).values(origin=signed.origin, origin_hash=digest, **values))
+            connection.execute(_INSERT_HEAD, {"origin": signed.origin, "origin_hash": digest, **values})
         else:
-            connection.execute(update(heads).where(heads.c.origin == signed.origin).values(**values))
+            new = {f"new_{name}": value for name, value in values.items()}
+            connection.execute(_UPDATE_HEAD, {"of_origin": signed.origin, **new})
         return lines
 
     def _keep_evidence(
