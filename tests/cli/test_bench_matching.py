@@ -31,7 +31,21 @@ def _write(folder: Path) -> None:
 
 def test_every_kind_has_its_row(rail: Rail, tmp_path: Path) -> None:
     _write(tmp_path)
-    done = rail("bench", "matching", "--data", tmp_path, "--words", "25", "--words", "0", "--only", "rail", "--json")
+    done = rail(
+        "bench",
+        "matching",
+        "--data",
+        tmp_path,
+        "--words",
+        "25",
+        "--words",
+        "0",
+        "--only",
+        "rail",
+        "--plots",
+        tmp_path / "plots",
+        "--json",
+    )
     assert done.code == 0, done.err
     assert done.json["records"] == 12 + 4
     rows = {(row["kind"], row["words"]): row for row in done.json["rows"]}
@@ -39,6 +53,11 @@ def test_every_kind_has_its_row(rail: Rail, tmp_path: Path) -> None:
     assert rows["none", None]["verdicts"]["exact"] == rows["none", 25]["verdicts"]["excerpt"] == 1
     assert rows["none", None]["at"]["N1"] == {"0.01": 1, "0.001": 1}
     assert rows["N1", None]["verdicts"]["none"] == 1
+    assert all(row["kept"]["rail"] == 1 for row in done.json["disguises"]) and len(done.json["disguises"]) > 10
+    assert [Path(path).name for path in done.json["plots"]] == [
+        f"recall-rail-{name}.svg" for name in ("N1", "N4", "N5")
+    ]
+    assert "swap" in Path(done.json["plots"][0]).read_text()
 
 
 def test_baseline_prints_tables(rail: Rail, tmp_path: Path) -> None:

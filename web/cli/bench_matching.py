@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -48,6 +49,12 @@ from web.cli.output import CommandError, Exit, emit_json, progress, say, verdict
     metavar="URL",
     help="An empty database for the index. [default: SQLite in a temporary folder]",
 )
+@option(
+    "--plots",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also draw recall by length, as SVG files in this folder.",
+)
 @json_option
 def matching(
     folder: Path,
@@ -55,17 +62,20 @@ def matching(
     lengths: tuple[int, ...],
     only: tuple[str, ...],
     database: str | None,
+    plots: Path | None,
     as_json: bool,
 ) -> int:
     """Recall at 1 % and 0.1 % false positives by edit, length and class of negatives (N1 to N5).
 
     N1 unrelated human texts, N2 human texts on the same topic, N3 another model with the same prompt, N4 the same
     model run again, N5 the human source of a machine-edited text. Thresholds are fitted on one half of the rows and
-    reported on the other. Beside it plain retrieval (BM25), and c2pa-text-binding and iscc-core where installed.
+    reported on the other. Beside it plain retrieval (BM25), and c2pa-text-binding and iscc-core where installed. Then
+    two tables more: outputs in disguise (invisible characters, look-alikes, markup), and passages in human texts.
     """
-    from web.bench.matching import cells, report, sets
+    from web.bench.matching import cells, disguises, mixed, report, sets
     from web.bench.matching.methods import Method, OurIndex, PlainRetrieval
     from web.bench.matching.peers import installed_peers
+    from web.bench.matching.plots import write_plots
 
     try:
         read = sets.read_sets(folder)
@@ -80,16 +90,30 @@ def matching(
         methods += peers
         with progress("looking texts up") as advance:
             measured = cells.fill(read, methods, limit, lengths, advance)
+        in_disguise = disguises.measure(read.records, methods, report.thresholds(measured), limit)
+        in_mixture: list[dict[str, Any]] = []
         if ours is not None:
+            humans = read.negatives["N1"] + read.negatives["N2"]
+            in_mixture = mixed.measure(ours, read.records, humans, limit)
             ours.close()
     rows = report.facts(measured)
+    drawn = (
+        []
+        if plots is None
+        else [path for method in methods for path in write_plots(rows, lengths, method.name, report.RATES[0], plots)]
+    )
     facts = facts_of_run() | {"records": len(read.records), "limit": limit, "not_installed": missing}
     if as_json:
-        emit_json({"verdict": "measured", **facts, "rows": rows})
+        tables = {"rows": rows, "disguises": in_disguise, "mixed": in_mixture}
+        emit_json({"verdict": "measured", **facts, **tables, "plots": [str(path) for path in drawn]})
         return Exit.OK
     say_facts(facts)
     for line in report.lines(rows, lengths):
         say(line)
+    for line in report.more_lines(in_disguise, in_mixture):
+        say(line)
+    for path in drawn:
+        say(f"  drawn: {path}")
     for package in missing:
         say(f"\n  left out: {package} is not installed (pip install {package})")
     about = f"{len(read.records):,} records, {sum(row['texts'] for row in rows):,} answers of the reported half"

@@ -58,6 +58,11 @@ class OurIndex:
             return Found(0, None, verdict.verdict)
         return Found(closest.score, closest.record_id, verdict.verdict, closest.aligned_permille)
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Code points of the text that the verdict marks as a record's."""
+        verdict = self._index.verify(text, self._source)
+        return [(span.start, span.end) for span in verdict.spans if span.subtracted is None]
+
     def close(self) -> None:
         self._database.close()
 

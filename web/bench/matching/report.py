@@ -41,6 +41,29 @@ def facts(cells: Cells) -> list[dict[str, Any]]:
     return rows
 
 
+def thresholds(cells: Cells) -> dict[str, float]:
+    """By method, the threshold at 1 % of N1 on whole texts, or on the longest that were measured; 0 without N1."""
+    found: dict[str, float] = {}
+    for (method, _, name), cell in sorted(cells.items(), key=lambda item: item[0][1] or 1 << 30):
+        if name == "N1":
+            found[method] = cell.threshold(RATES[0])
+    return found
+
+
+def more_lines(disguises: list[dict[str, Any]], mixed: list[dict[str, Any]]) -> Iterator[str]:
+    """The tables of disguises and of mixed documents."""
+    methods = list(disguises[0]["kept"]) if disguises else []
+    yield "\nshare of outputs that keep their match in disguise (right record, above 1 % of N1)"
+    yield f"  {'disguise':<24}{''.join(f'{method:>14}' for method in methods)}"
+    for row in disguises:
+        yield f"  {row['disguise']:<24}" + "".join(f"{row['kept'][method]:>14.3f}" for method in methods)
+    if mixed:
+        yield "\nrail, a passage of an output in a human text: found, precision and recall of the marked characters"
+        for row in mixed:
+            numbers = f"{row['found']:>8.3f}{row['precision']:>8.3f}{row['recall']:>8.3f}"
+            yield f"  {row['machine_percent']:>3} % of 240 words    {numbers}"
+
+
 def _quantile(values: Sequence[int], share: float) -> int:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
