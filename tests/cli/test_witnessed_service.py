@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from ledger.keys import VerifyKey
+from ledger.policy import open_by_policy, parse_policy
 from ledger.receipt import Receipt
 from tests.cli.conftest import Machine, Rail
 from tests.cli.test_serve import free_port
@@ -67,6 +69,10 @@ def test_from_a_witness_to_a_monitor(machine: Machine, here: Rail, tmp_path: Pat
             offline = here("verify", receipt, *strict)
             assert (offline.code, offline.json["witnesses"]["witnesses"]) == (0, ["w.test/one"])
             assert here("mirror", url, tmp_path / "mirror", *strict).code == 0
+            exported = here("log", "export", tmp_path / "files", "--home", tmp_path / "s", "--policy", policy, "--json")
+            assert exported.code == 0
+            note = (tmp_path / "files" / "checkpoint").read_bytes()
+            assert open_by_policy(note, parse_policy(policy.read_bytes()), VerifyKey.parse(vkey)).cosignatures
             recovered = here("monitor", url, "--once", *strict)
             assert [event["kind"] for event in recovered.json["events"]] == ["recovered"]
             held = Receipt.from_json(receipt.read_bytes()).proof.checkpoint

@@ -113,18 +113,21 @@ def migrate(home: str | None, as_json: bool) -> int:
 
 @log.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+@option("--policy", type=click.Path(dir_okay=False), help="tlog-policy file: export what its quorum has cosigned.")
 @home_option
 @json_option
-def export(folder: str, home: str | None, as_json: bool) -> int:
+def export(folder: str, policy: str | None, home: str | None, as_json: bool) -> int:
     """Write the log as static files (C2SP tlog-tiles) to DIR, for any web server or object store.
 
     Run it again to bring DIR up to date: full tiles never change and are not written twice.
     """
     from web.cli.export import export_log
     from web.cli.local import open_local
+    from web.policy_file import load_policy
 
+    rules = load_policy(Path(policy)) if policy is not None else None
     with open_local(settings_from(home=home)) as local, progress("tiles") as advance:
-        size, written = export_log(local.log, Path(folder), advance)
+        size, written = export_log(local.log, Path(folder), advance, rules)
     if as_json:
         emit_json({"verdict": "exported", "folder": folder, "size": size, "files_written": written})
     else:
