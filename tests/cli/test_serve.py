@@ -33,9 +33,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(machine: Machine, home: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def serving(machine: Machine, home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The process and what it announced; killed at the end if it is still there."""
     command = [sys.executable, "-m", "web.cli", "serve", "--home", str(home), "--port", str(free_port()), "--json"]
+    command += options
     process = subprocess.Popen(
         command, env=machine.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -1,6 +1,7 @@
 """The face of the log: what is submitted comes back, proves itself, and stays."""
 
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from sqlalchemy import inspect, text
 
 from ledger.checkpoint import open_checkpoint
 from ledger.database import writing
-from ledger.errors import LogConflict, NotFound, ParseError, ProofInvalid, StoreError
+from ledger.errors import LogConflict, NotFound, ParseError, ProofInvalid, StatementRefused, StoreError
 from ledger.keys import SigningKey
 from ledger.log import Log
 from ledger.merkle import EMPTY_ROOT, Frontier, check_consistency, check_inclusion, leaf_hash, root_of
@@ -298,4 +299,20 @@ def test_many_threads_submit_and_read_at_once(log: Log, run: Run) -> None:
         thread.join()
     assert failures == []
     assert log.size() == 62
+    assert log.fsck().ok
+
+
+def test_a_clock_that_jumps_loses_nothing(log: Log, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`logged` follows the clock, wherever it goes; order is the log's. Only a statement far ahead of it is refused."""
+    real, item, late = time.time, run.one(), run.one()
+    monkeypatch.setattr("ledger.log.time.time", lambda: real() + 10 * 365 * 86_400)
+    ahead = log.submit(*run.one())
+    monkeypatch.setattr("ledger.log.time.time", lambda: real() - 86_400)
+    with pytest.raises(StatementRefused) as caught:
+        log.submit(*item)
+    assert caught.value.code == "time_in_future" and "set the clock" in str(caught.value)
+    monkeypatch.undo()
+    back = log.submit_many([item, late])
+    assert [entry.index for entry in back] == [ahead.index + 1, ahead.index + 2]
+    assert back[0].logged < ahead.logged
     assert log.fsck().ok

@@ -12,6 +12,7 @@ from gunicorn.arbiter import Arbiter
 
 from web.cli.group import as_command_error
 from web.cli.output import CommandError, Exit, emit_json, fact, report_error, verdict_line
+from web.cli.patient_worker import PatientWorker, connections_limit
 from web.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class _Server(BaseApplication):
         choices = {
             "bind": self.bind,
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": PatientWorker,
+            "worker_connections": max(connections_limit(), self.threads + 1),
             "threads": self.threads,
             "timeout": SILENCE_SECONDS,
             "graceful_timeout": GRACE_SECONDS,
