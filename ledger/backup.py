@@ -1,7 +1,7 @@
 """Backup and restore: the whole log as one SQLite file, whichever database it lives in.
 
 A backup is itself a log that any command can open and check. It is made from one snapshot while the log goes on, and
-checked before it gets its name. What can be made again (the text index, cosignatures) is left out. SPEC.md, section 17.
+checked before it gets its name. What can be made again (the text index, cosignatures) is left out. SPEC.md, section 21.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 For whoever lost the database and has a mirror, or takes a log over with its key. Every entry is parsed and placed, the
 tree is computed anew and must have the root that was signed; what the entries say is left to the whole-log check. A
-mirror has no content: texts are gone, commitments stay. SPEC.md, section 17.
+mirror has no content: texts are gone, commitments stay. SPEC.md, section 21.
 """
 
 import time
