@@ -200,6 +200,7 @@ def test_exactly_the_excerpt_is_marked_inside_a_foreign_text(open_page: Open, st
         "Witnesses",
     ):
         expect(evidence.locator("dt", has_text=re.compile(f"^{term}$"))).to_have_count(1)
+    expect(evidence.locator(".witnesses")).to_contain_text("only the log’s own key vouches for it")
     keep_screenshot(page, "verify-excerpt-desktop")
 
 

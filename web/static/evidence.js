@@ -19,10 +19,25 @@ export function evidence(record, verdict, rank) {
       record.model ? ["Model", h("a", { href: `/models/${record.model.root}` }, record.model.name ?? "not registered here"), hint("root ", hash(record.model.root))] : null,
       ["Assurance", assurance(record)],
       ["Replay", ...replays(record)],
-      ["Witnesses", "none: only the log’s own key vouches for it"],
+      ["Witnesses", witnesses()],
       ["In the log", h("a", { href: "/log" }, verdict.log.origin), hint(`leaf ${record.record_id} of a tree of ${number(verdict.log.size)}, leaf hash `, hash(record.leaf_hash))],
     ),
   );
+}
+
+/** Who cosigned the log's latest checkpoint, once the log's page has said so. */
+function witnesses() {
+  const words = h("span", { class: "witnesses" }, "…");
+  const say = ({ witnesses: known }) => {
+    if (!known) return "none: only the log’s own key vouches for it";
+    const cosigned = known.keys.filter((key) => key.time).length;
+    return `${cosigned} of ${known.keys.length} cosigned the latest checkpoint; the quorum (${known.quorum}) is ${known.met ? "met" : "not met"}`;
+  };
+  request("/log.json")
+    .then((response) => response.json())
+    .then((body) => words.replaceChildren(say(body)))
+    .catch(() => words.replaceChildren("not known: the log’s page did not answer"));
+  return words;
 }
 
 /** The assurance class in words. It is the operator's claim; only a replay that matched bears it out. */
