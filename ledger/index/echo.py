@@ -22,6 +22,13 @@ def echo_permille(prompt_text: str, output_text: str) -> int:
     return _echo_of(Text(output_text, CHECKED_WEIGHT_MAX, as_written=True), Text(prompt_text, as_written=True))
 
 
+def echo_of(output: Text, prompt: Text) -> int:
+    """`echo_permille` of two texts; units that they were cut into are used again where they are of the texts as is."""
+    if output.is_plain and prompt.is_plain and output.units.totals[-1] <= CHECKED_WEIGHT_MAX:
+        return _echo_of(output, prompt)
+    return echo_permille(prompt.original, output.original)
+
+
 def _echo_of(output: Text, prompt: Text) -> int:
     units = output.units
     if not units.totals[-1]:

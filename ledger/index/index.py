@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from ledger.errors import NotFound, ParseError, StoreError
 from ledger.index import private, store
-from ledger.index.echo import echo_permille
+from ledger.index.echo import echo_of
 from ledger.index.judge import judge, too_short, unchecked
 from ledger.index.loading import Load, Output
 from ledger.index.relatives import Comparer, Relative, Vocabulary
@@ -273,7 +273,7 @@ def _rows_of(record_id: int, content: RecordContent, output: Text, texts: Mappin
         record_id=record_id,
         raw_digest=output.raw_digest,
         normal_digest=output.normal_digest,
-        echo_permille=echo_permille(content.prompt_text, content.output_text),
+        echo_permille=echo_of(output, Text(content.prompt_text)),
         fingerprints=tuple(sorted(fingerprints)),
         terms=tuple(sorted(rarest_terms(output.units, weigher(texts, texts.get(ALL_TEXTS, 0))))),
     )

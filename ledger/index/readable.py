@@ -87,15 +87,16 @@ def _without_look_alikes(text: str) -> str:
     if not _look_alike().search(text):
         return text
     words = [(match.start(), match[0]) for match in _words().finditer(text)]
-    folded = [word if word.isascii() else _latin_word(word, known) for _, word in words]
-    if all(new == word for new, (_, word) in zip(folded, words, strict=True)):
+    kinds = {word: _latin_word(word, known) for word in {word for _, word in words}}
+    if all(new == word for word, new in kinds.items()):
         return text
-    latin = [all(map(_is_latin, word)) for word in folded]
-    like = [
-        is_latin or all(map(_is_latin, word.translate(known))) for is_latin, word in zip(latin, folded, strict=True)
-    ]
+    folded = [kinds[word] for _, word in words]
+    different = set(folded)
+    latin = {word for word in different if _only_latin(word)}
+    like = latin | {word for word in different if _only_latin(word.translate(known))}
+    flags = [word in like for word in folded]
     for i, word in enumerate(folded):
-        if like[i] and not latin[i] and all(like[max(0, i - 1) : i + 2]):
+        if flags[i] and word not in latin and all(flags[max(0, i - 1) : i + 2]):
             folded[i] = word.translate(known)
     parts: list[str] = []
     position = 0
@@ -107,9 +108,15 @@ def _without_look_alikes(text: str) -> str:
 
 def _latin_word(word: str, known: dict[int, str]) -> str:
     """The word with its look-alikes made Latin, if it has Latin letters too and no other letters are left."""
-    latin = any(c.isalpha() and _is_latin(c) for c in word)
+    if word.isascii():
+        return word
     folded = word.translate(known)
-    return folded if latin and all(map(_is_latin, folded)) else word
+    mixed = folded != word and any(c.isalpha() and _is_latin(c) for c in word)
+    return folded if mixed and _only_latin(folded) else word
+
+
+def _only_latin(word: str) -> bool:
+    return word.isascii() or all(map(_is_latin, word))
 
 
 def _is_latin(char: str) -> bool:

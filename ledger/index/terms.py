@@ -21,6 +21,8 @@ Weigh = Callable[[int], int]  # a term's weight: thousandths of the natural loga
 def terms_of(units: Units) -> list[int]:
     """One term for each unit that has the weight of a word from it on: 31 bits of its hash."""
     words, totals = units.words, units.totals
+    if totals[-1] == WORD_WEIGHT * len(words):  # words only
+        return list(map(_hash, words))
     terms: list[int] = []
     end = 0
     for start in range(len(units)):
