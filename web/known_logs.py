@@ -4,7 +4,7 @@ One file a log, named by the digest of its key. Whatever the client sees of that
 a receipt, is held against it; a log that shows different people different trees gives itself away here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,7 @@ class KnownLogs:
 
     def pinned(self, url: str) -> VerifyKey | None:
         """The key of the log that was seen at this address."""
-        for path in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else ():
-            known = None if path.name.startswith("fork-") else _load(path)
-            if known is not None and url in known.urls:
-                return known.key
-        return None
+        return next((known.key for known in self._all() if url in known.urls), None)
 
     def compare(self, key: VerifyKey, note: bytes) -> None:
         """Offline: LogBroken `log_forked` if this signed note is of the size that is known, with another root."""
@@ -95,7 +91,16 @@ class KnownLogs:
             check_growth(view.note, note, view.key, newer.tiles, self.folder)
 
     def remember(self, log: KnownLog) -> None:
-        """Replace what is known of this log. A crash leaves the old memory or the new one."""
+        """Replace what is known of this log. A crash leaves the old memory or the new one.
+
+        An address is pinned to one key: the one that was last found good there.
+        """
+        for other in self._all():
+            if other.key != log.key and set(other.urls) & set(log.urls):
+                self._save(replace(other, urls=tuple(url for url in other.urls if url not in log.urls)))
+        self._save(log)
+
+    def _save(self, log: KnownLog) -> None:
         value = {
             "format": FORMAT,
             "log_vkey": log.key.vkey,
@@ -121,6 +126,10 @@ class KnownLogs:
             ) from error
         check_growth(view.note, known.checkpoint, known.key, tiles, self.folder)
         return True
+
+    def _all(self) -> list[KnownLog]:
+        paths = [path for path in sorted(self.folder.glob("*.json")) if not path.name.startswith("fork-")]
+        return [known for path in paths if (known := _load(path)) is not None]
 
     def _path(self, key: VerifyKey) -> Path:
         return self.folder / f"{sha256(key.vkey.encode()).hexdigest()[:32]}.json"

@@ -31,11 +31,11 @@ class Publication:
 
     def checkpoint(self, log: LogReader) -> bytes:
         """The signed note to publish now."""
-        head = log.head()
         if self.cosigned is None:
-            return head.note
-        witnessed = self.cosigned.witnessed(head.size)
-        with self._lock:
+            return log.checkpoint()
+        with self._lock:  # around the reads too: an older head must not be shown after a newer one
+            head = log.head()
+            witnessed = self.cosigned.witnessed(head.size)
             if witnessed is not None and self._is_shown(witnessed.size, head.size):
                 self._floor = max(self._floor, witnessed.size)
                 return witnessed.note

@@ -199,3 +199,14 @@ def test_a_witness_that_saw_another_history_is_evidence(here: Rail, live: LiveSe
     assert (done.code, done.error) == (3, "log_forked")
     assert receipt.read_bytes() == before
     assert notes_in(tmp_path)["old"].startswith(other.decode().split("\n\n")[0])
+
+
+def test_an_address_is_pinned_to_the_key_that_was_last_found_good(
+    here: Rail, live: LiveService, tmp_path: Path
+) -> None:
+    impostor = SigningKey.generate(live.services.log.origin)
+    ask = ("verify", "-", "--url", live.url, "--home", tmp_path)
+    with other_tree(live, entries_of(live), impostor):
+        assert here(*ask, "--log-key", impostor.vkey, stdin=TEXT).code == 1
+    assert here(*ask, "--log-key", live.services.log.vkey, stdin=TEXT).code == 1
+    assert here(*ask, stdin=TEXT).code == 1
