@@ -119,7 +119,7 @@ def test_not_ready_after_a_failed_append_until_one_succeeds(
         raise StoreError("disk_full", "no space left for the database", retryable=True)
 
     with monkeypatch.context() as broken:
-        broken.setattr(services.log, "submit", full)
+        broken.setattr(services.log, "submit_many", full)
         with pytest.raises(StoreError):
             services.generation.run("the", SamplingParams(max_tokens=2))
         assert "disk_full" in assert_error(client.get("/ready"), 503, "append_failed")
