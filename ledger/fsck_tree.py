@@ -29,14 +29,24 @@ class TreeChecker:
             self._done.append(0)
         edge = self._edge[level]
         edge += hashes
-        above = []
-        for start in range(0, len(edge) - TILE_WIDTH + 1, TILE_WIDTH):
-            computed = _root(edge[start : start + TILE_WIDTH])
-            above.append(self._compare(level + 1, self._done[level], computed))
-            self._done[level] += 1
-        del edge[: len(above) * TILE_WIDTH]
-        if above:
-            self._add(level + 1, above)
+        starts = range(0, len(edge) - TILE_WIDTH + 1, TILE_WIDTH)
+        if starts:
+            computed = [_root(edge[start : start + TILE_WIDTH]) for start in starts]
+            first = self._done[level]
+            self._done[level] += len(starts)
+            del edge[: len(starts) * TILE_WIDTH]
+            self._add(level + 1, self._stored(level + 1, first, computed))
+
+    def _stored(self, level: int, first: int, computed: list[bytes | None]) -> list[bytes | None]:
+        """The stored hashes of tiles that follow each other, compared: together, or one by one where that fails."""
+        try:
+            with self._database.read() as connection:
+                stored: list[bytes | None] = [*store.level_hashes(connection, level, first, first + len(computed))]
+        except StoreError:
+            stored = []
+        if stored == computed:
+            return stored
+        return [self._compare(level, first + place, value) for place, value in enumerate(computed)]
 
     def _compare(self, level: int, position: int, computed: bytes | None) -> bytes | None:
         """The stored hash, or the computed one if there is none."""

@@ -1,6 +1,7 @@
 """Signed statements: the entries of the log. A payload, in deterministic CBOR, in COSE_Sign1 by an operator's key."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ledger import cbor
 from ledger.cose import SIGNED_BYTES_MAX, Sign1, decode_sign1, signing_bytes
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 STATEMENT_BYTES_MAX = SIGNED_BYTES_MAX
+OPENED_MAX = 256  # statements remembered once parsed: 16 MiB if all are as large as they may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,11 @@ def sign_statement(payload: Payload, key: SigningKey) -> bytes:
     return Sign1(operator, encoded, key.sign(signing_bytes(operator, encoded))).encode()
 
 
+@lru_cache(maxsize=OPENED_MAX)
 def open_statement(data: bytes) -> SignedStatement:
     """Parse an entry strictly, without judging its signature: it knows no keys.
+
+    The last few are remembered, because a submission is looked at by several layers on its way into the log.
 
     Raises ParseError (`cbor_*`, `cose_*`, `statement_*`). Exactly one byte string is accepted for each value.
     """

@@ -76,6 +76,9 @@ def _complete_submission(document: Document, operation: Document, shape: type[Ba
             bare: {"schema": BINARY},
         },
     }
+    invitation = {"in": "header", "name": "Rail-Invitation", "schema": TEXT, "required": False}
+    invitation["description"] = "code of an invitation, for a registration where the log's host asks for one"
+    operation.setdefault("parameters", []).append(invitation)
     operation["responses"]["201"]["description"] = "New, and durable in the log"
     operation["responses"]["200"] = {
         **operation["responses"]["201"],
