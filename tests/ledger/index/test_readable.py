@@ -146,3 +146,11 @@ def test_repetition_takes_linear_time(piece: str) -> None:
     started = time.perf_counter()
     readable(text)
     assert time.perf_counter() - started < 5
+
+
+def test_numbered_list_without_its_line_breaks_is_one_excerpt(indexed: Indexed) -> None:
+    record = "Steps:\n" + "\n".join(f"{i}. {prose(i, 8)}" for i in range(1, 9))
+    source = source_of(record)
+    flat = " ".join(record.split()[10:60])
+    verdict = indexed(source).verify(flat, source)
+    assert (verdict.verdict, verdict.matched_permille, len(verdict.spans)) == ("excerpt", 1000, 1)
