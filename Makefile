@@ -28,7 +28,7 @@ bench: $(VENV)/.tests-installed
 
 # Retrains the shipped model, measures and converts it; needs the corpora (CORPORA=folder) and MINUTES of processor time.
 CORPORA ?= ../shared/data/corpora
-MINUTES ?= 75
+MINUTES ?= 76
 TRAINED ?= var/training
 MODULE = $(BIN)/python -m inference.training
 model: $(VENV)/.installed
@@ -38,6 +38,8 @@ model: $(VENV)/.installed
 	$(MODULE).check_export --corpora $(CORPORA) --out $(TRAINED)
 	$(MODULE).figures --corpora $(CORPORA) --out $(TRAINED) > $(TRAINED)/figures.json
 	$(MODULE).plot_loss $(TRAINED)/log.jsonl inference/models/loss.png
+	mkdir -p inference/training/checkpoint
+	cp $(TRAINED)/model.bin $(TRAINED)/tokenizer.model inference/training/checkpoint/
 	$(RAIL) convert $(TRAINED)/model.bin inference/models/default.rail --tokenizer $(TRAINED)/tokenizer.model \
 		--name rail-stories-5m --licence Apache-2.0
 	$(MODULE).memorisation --corpora $(CORPORA) > $(TRAINED)/memorisation.json

@@ -1,6 +1,6 @@
 """Perplexity of the integer engine, and of llama.cpp's Q4_0, over that of the float32 model on the same tokens.
 
-    .venv/bin/python tests/bench/bench_quality.py [--windows N] [--default CHECKPOINT TOKENIZER] [--only MODEL]
+    .venv/bin/python tests/bench/bench_quality.py [--windows N] [--only MODEL]
 
 W8A8 and W4A8 are what `rail convert` makes by default, and with `--bits 4`. Q4_0 stands for its weights alone: they are
 multiplied in float32, with activations that nobody rounds. Windows of at most the model's context, spread evenly over
@@ -41,6 +41,7 @@ MODELS = {
     "stories260K": ("stories260K.bin", "stories260K_tok512.model"),
     "babyllama361": ("babyllama361.bin", "babyllama361_tok361.derived.bin"),
 }
+FLOAT = REPOSITORY / "inference" / "training" / "checkpoint"  # source of the shipped model
 TEXTS = ("tinystories_heldout_en.txt", "heldout_books_en.txt", "eval/wiki.test.raw")
 DOCUMENT = re.compile(r"<\|endoftext\|>|\n(?= = [^=])")  # between stories, and before the headings of articles
 FORMATS = {"W8A8": ConvertOptions(), "W4A8": ConvertOptions(layer_bits=4, head_bits=4)}
@@ -111,9 +112,6 @@ def main() -> int:
         "--data", type=Path, default=DATA, help="folder with models/ and corpora/ [default: %(default)s]"
     )
     parser.add_argument(
-        "--default", type=Path, nargs=2, metavar=("CHECKPOINT", "TOKENIZER"), help="float source of the shipped model"
-    )
-    parser.add_argument(
         "--only", action="append", choices=[*MODELS, "default"], help="this model; may be given several times"
     )
     options = parser.parse_args()
@@ -121,8 +119,7 @@ def main() -> int:
         print(f"skipped: no corpora at {options.data} (set RAIL_SHARED_DATA)", file=sys.stderr)
         return 2
     sources = {name: [options.data / "models" / file for file in files] for name, files in MODELS.items()}
-    if options.default:
-        sources["default"] = options.default
+    sources["default"] = [FLOAT / "model.bin", FLOAT / "tokenizer.model"]
     sources = {name: files for name, files in sources.items() if name in (options.only or sources)}
     machine = describe_machine()
     print(f"machine  {machine.processor}, {machine.cores} cores, {machine.system}")
