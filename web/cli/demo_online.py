@@ -26,7 +26,8 @@ def show_model(steps: Steps, services: Services) -> None:
     model, engine = services.engine.model, services.engine
     steps.show("model", f"{model.config.name}, {model.size_bytes:,} bytes, context {model.config.context_tokens}")
     steps.show("model root", model.root.hex())
-    steps.show("engine", f"{ENGINE}, {engine.kernels} kernels, {engine.threads} threads, no floating point")
+    threads = "1 thread" if engine.threads == 1 else f"{engine.threads} threads"
+    steps.show("engine", f"{ENGINE}, {engine.kernels} kernels, {threads}, no floating point")
     steps.show("log", services.log.origin)
     steps.show("log key", services.log.vkey)
 
