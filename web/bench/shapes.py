@@ -37,7 +37,7 @@ class Shape:
 SHAPES = {
     shape.name: shape
     for shape in (
-        Shape("tiny", 64, 2, 4, 2, 128, True, {}, 2048),
+        Shape("tiny", 64, 2, 4, 2, 128, True, {}, 4096),
         Shape("15M", 288, 6, 6, 6, 768, True, {"prefill/8": 2, "prefill/4": 2, "decode": 3}),
         Shape("110M", 768, 12, 12, 12, 2048, True, {"prefill/8": 2, "prefill/4": 2, "decode": 1.3}),
         Shape(
