@@ -13,7 +13,7 @@ def default_folder() -> Path:
 
 
 def own_file(folder: Path, shape: Shape, bits: int) -> Path:
-    path = folder / f"{shape.name}-{bits}bit.rail"
+    path = folder / f"{shape.name}-{shape.vocabulary}-{bits}bit.rail"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_rail(path, shape, bits)
