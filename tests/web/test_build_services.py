@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from inference.errors import ModelFileError
+from inference.models import default_model_path
 from ledger import ml_dsa
 from ledger.checkpoint import open_checkpoint
 from ledger.errors import LedgerError
 from ledger.keys import SigningKey
+from ledger.statement import open_statement
 from tests.inference.small_vocabulary import sentencepiece_vocabulary
 from tests.inference.tiny_model import PROVENANCE, tiny_model, write_model
 from tests.web.conftest import ORIGIN, settings_in
@@ -38,6 +40,17 @@ def test_first_run_makes_home_keys_log_and_registrations(tmp_path: Path, tiny_mo
     again = build_services(settings)
     assert (again.log.origin, again.log.size()) == (origin, 2)
     again.close()
+
+
+def test_the_shipped_model_is_registered_with_its_licence_and_sources(tmp_path: Path) -> None:
+    services = build_services(settings_in(tmp_path / "home", default_model_path()))
+    ((entry, statement),) = services.log.models()
+    shipped = services.engine.model
+    assert (statement.model_root, statement.name) == (shipped.root, shipped.config.name)
+    assert statement.licence == "Apache-2.0"
+    assert statement.sources == shipped.provenance["sources"]
+    assert open_statement(entry.statement).operator == services.operator
+    services.close()
 
 
 def test_a_model_that_cannot_be_loaded_leaves_no_home(tmp_path: Path) -> None:
