@@ -13,9 +13,9 @@ from ledger.index.resemblance import Shares, Window
 from ledger.index.rules import (
     BY_TERMS_MAX,
     COMPARED_MAX,
-    EDITED_TERMS_MIN,
     EDITED_WEIGHT_MIN,
     LOADED_CHARS_MAX,
+    RELATIVE_TERMS_MIN,
     REWORDED_WEIGHT_MIN,
     TERM_POSTINGS_MAX,
     TERMS_MAX,
@@ -51,6 +51,7 @@ class Relative:
     echoed: list[Piece]  # those that the prompt contained
     aligned_permille: int  # of the window's weight
     aligned_terms: int  # different ones
+    different_terms: int  # of the window
 
     def excess(self, weight: int) -> int:
         """How far the score is above what a reworded relative needs."""
@@ -192,6 +193,7 @@ class Comparer:
             echoed=echoed,
             aligned_permille=share,
             aligned_terms=different,
+            different_terms=len(set(self.pasted.terms[start:end])),
         )
 
 
@@ -200,13 +202,17 @@ def is_edited(relative: Relative, weight: int) -> bool:
     return (
         weight >= EDITED_WEIGHT_MIN
         and relative.aligned_permille >= point_of(weight).edited
-        and relative.aligned_terms >= EDITED_TERMS_MIN
+        and relative.aligned_terms >= RELATIVE_TERMS_MIN
     )
 
 
 def is_reworded(relative: Relative, weight: int) -> bool:
     """Whether the window is a reworded relative of the record, the weaker claim."""
-    return weight >= REWORDED_WEIGHT_MIN and relative.excess(weight) >= 0
+    return (
+        weight >= REWORDED_WEIGHT_MIN
+        and relative.excess(weight) >= 0
+        and relative.different_terms >= RELATIVE_TERMS_MIN
+    )
 
 
 def _reach(totals: Sequence[int], start: int, weight: int) -> int:

@@ -56,6 +56,6 @@ WINDOW_WEIGHT: Final = 200 * WORD_WEIGHT  # windows of a text of more than WHOLE
 WHOLE_WEIGHT_MAX: Final = 600 * WORD_WEIGHT  # a text up to this length is a window itself
 WINDOWS_MAX: Final = 16  # of one text: about 1,700 words; the rest is not searched for edited and reworded copies
 EDITED_WEIGHT_MIN: Final = 16 * WORD_WEIGHT  # shortest text that may be called an edited copy
-EDITED_TERMS_MIN: Final = 8  # different terms that must be aligned: a few words over and over align by themselves
+RELATIVE_TERMS_MIN: Final = 8  # different terms that a copy must have: a few words over and over agree by themselves
 REWORDED_WEIGHT_MIN: Final = 50 * WORD_WEIGHT  # shortest text that may be called reworded
 LOADED_CHARS_MAX: Final = 1_500_000  # code points of outputs and prompts that are compared for one verdict
