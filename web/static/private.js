@@ -119,10 +119,11 @@ async function bucketsOf(prefixes, bits, progress) {
 export async function lookUp(text, progress) {
   tables ??= await (await request("/api/private/characters")).json();
   const service = await (await request("/api/private")).json();
-  const form = normalForm(text, reader(tables));
-  const units = unitsOf(form, reader(tables), CHECKED_WEIGHT);
+  const characters = reader(tables);
+  const form = normalForm(text, characters);
+  const units = unitsOf(form, characters, CHECKED_WEIGHT);
   const total = units.totals.at(-1);
-  const empty = { text, spans: [], records: [], log: service.log };
+  const empty = { spans: [], records: [], log: service.log };
   if (total < RUN_WEIGHT) {
     return { ...empty, verdict: "unchecked", reason_code: "too_short", reason: "fewer than 8 words occur by chance; paste more of the text" };
   }
