@@ -1,13 +1,17 @@
 """A plain mutator: random damage of known files, the same for the same seed."""
 
 import json
+import os
 import random
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
 import cbor2
+
+EXECUTIONS = int(os.environ.get("RAIL_FUZZ_EXECUTIONS", "1000"))
+SEED = int(os.environ.get("RAIL_FUZZ_SEED", "1"))
 
 _NUMBERS = [0, 1, 2, 7, 31, 127, 128, 255, 256, 65_535, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1]
 _LONG_NUMBERS = [*_NUMBERS, 1 << 32, 1 << 48, 1 << 60, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
@@ -141,3 +145,13 @@ def _damage_value(document: dict[str, Any], choose: random.Random) -> None:
         place[choose.choice(_KEYS)] = place[key]
     else:
         place[key] = deepcopy(choose.choice([*_VALUES, place[key]]))
+
+
+def run_all(target: Callable[[bytes], object], damaged: Iterable[bytes]) -> None:
+    """Gives the target each file; what it raises names the file and how to come to it again."""
+    for number, data in enumerate(damaged):
+        try:
+            target(data)
+        except BaseException as error:
+            error.add_note(f"execution {number} of seed {SEED}: {data[:2000]!r}")
+            raise

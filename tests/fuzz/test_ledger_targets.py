@@ -1,15 +1,11 @@
 """The ledger's parsers on random damage. RAIL_FUZZ_EXECUTIONS sets how often, RAIL_FUZZ_SEED where it begins."""
 
-import os
 from itertools import chain
 
 import pytest
 from ledger_seeds import seeds
 from ledger_targets import TARGETS
-from mutation import json_mutations, mutations
-
-EXECUTIONS = int(os.environ.get("RAIL_FUZZ_EXECUTIONS", "1000"))
-SEED = int(os.environ.get("RAIL_FUZZ_SEED", "1"))
+from mutation import EXECUTIONS, SEED, json_mutations, mutations, run_all
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +21,7 @@ def test_any_bytes_are_refused_or_have_one_form(name: str, corpus: dict[str, lis
     damaged = mutations(corpus[name], EXECUTIONS, SEED)
     if name == "receipt":
         damaged = chain(damaged, json_mutations(corpus[name], EXECUTIONS // 10, SEED))
-    for number, data in enumerate(damaged):
-        try:
-            TARGETS[name](data)
-        except Exception as error:
-            error.add_note(f"execution {number} of seed {SEED}: {data[:2000]!r}")
-            raise
+    run_all(TARGETS[name], damaged)
 
 
 def test_seeds_are_read(corpus: dict[str, list[bytes]]) -> None:

@@ -1,15 +1,11 @@
 """The readers on random damage. RAIL_FUZZ_EXECUTIONS sets how often, RAIL_FUZZ_SEED where it begins."""
 
-import os
 from itertools import chain
 
 import pytest
-from mutation import json_mutations, mutations
+from mutation import EXECUTIONS, SEED, json_mutations, mutations, run_all
 from source_seeds import seeds
 from source_targets import TARGETS
-
-EXECUTIONS = int(os.environ.get("RAIL_FUZZ_EXECUTIONS", "1000"))
-SEED = int(os.environ.get("RAIL_FUZZ_SEED", "1"))
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +21,7 @@ def test_any_bytes_are_read_or_refused(name: str, corpus: dict[str, list[bytes]]
     damaged = mutations(corpus[name], EXECUTIONS, SEED)
     if name in ("safetensors", "config", "index"):
         damaged = chain(damaged, json_mutations(corpus[name], EXECUTIONS, SEED))
-    for number, data in enumerate(damaged):
-        try:
-            TARGETS[name](data)
-        except Exception as error:
-            error.add_note(f"execution {number} of seed {SEED}: {data[:2000]!r}")
-            raise
+    run_all(TARGETS[name], damaged)
 
 
 def test_seeds_are_read(corpus: dict[str, list[bytes]]) -> None:
