@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from ledger.index import private
 from ledger.index.text import Text
-from tests.web.outsider import Outsider, content_with
+from tests.web.outsider import log_text
 from tests.web.shapes import assert_error, body_of
 from web.schemas import CharacterData, PrivateLookup
 from web.services import Services
@@ -18,12 +18,7 @@ WORDS = (
 
 @pytest.fixture(scope="module")
 def record_id(services: Services, app: object) -> int:
-    client: FlaskClient = app.test_client()  # type: ignore[attr-defined]
-    outsider = Outsider(client)
-    content = content_with(services, WORDS)
-    response = outsider.post(outsider.generation(content, services.engine.model.root), content)
-    record: int = response.get_json()["record_id"]
-    return record
+    return log_text(services, app.test_client(), WORDS)  # type: ignore[attr-defined]
 
 
 def test_a_text_is_found_by_its_buckets_alone(client: FlaskClient, record_id: int) -> None:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from inference.sampling import SamplingParams
 from ledger.errors import ParseError, SignatureInvalid
 from ledger.statement import open_statement
-from tests.web.outsider import Outsider, content_with
+from tests.web.outsider import log_text
 from tests.web.shapes import assert_error, body_of
 from web.generation import LoggedRun
 from web.schemas import VerdictBody
@@ -25,12 +25,7 @@ HUMAN = "Nobody in the office believed the printer would survive another week of
 
 @pytest.fixture(scope="module")
 def record_id(services: Services, app: object) -> int:
-    client: FlaskClient = app.test_client()  # type: ignore[attr-defined]
-    outsider = Outsider(client)
-    content = content_with(services, WORDS)
-    response = outsider.post(outsider.generation(content, services.engine.model.root), content)
-    record: int = response.get_json()["record_id"]
-    return record
+    return log_text(services, app.test_client(), WORDS)  # type: ignore[attr-defined]
 
 
 def verify(client: FlaskClient, text: str) -> VerdictBody:
