@@ -240,7 +240,7 @@ class LogReader:
                 try:
                     yield row.leaf_index, decode_content(row.body, row.visibility)
                 except ParseError as error:
-                    _logger.error("content of entry %d is left out: %s", row.leaf_index, error)
+                    _logger.error("content_damaged", extra={"leaf_index": row.leaf_index, "code": error.code})
             if len(page) < CONTENTS_PAGE:
                 return
             after_index = page[-1].leaf_index

@@ -20,6 +20,7 @@ from web.present import (
 )
 from web.records import cose_receipt_of, find_model, find_operator, find_record, receipt_of
 from web.request import parse_body
+from web.request_log import note_leaf
 from web.schemas import (
     Batch,
     BatchIn,
@@ -92,6 +93,7 @@ def submit_record() -> Response:
     else:
         statement, content = decode_record(parse_body(RecordIn))
     entry = submit(services, statement, content, request.headers.get(INVITATION))
+    note_leaf(entry.index)
     response = jsonify(new_record_json(services, entry, content) if entry.new else record_json(services, entry))
     response.status_code = 201 if entry.new else 200
     response.headers["Location"] = f"/api/records/{entry.index}"
@@ -111,6 +113,7 @@ def submit_batch() -> Response:
     else:
         items = decode_batch(parse_body(BatchIn))
     entries = submit_group(services, items, request.headers.get(INVITATION))
+    note_leaf(entries[0].index)
     response = jsonify(batch_json(services, entries))
     response.status_code = 201 if any(entry.new for entry in entries) else 200
     return response

@@ -3,7 +3,7 @@
 from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
 
-from web import api, metrics, openai_api, operations, pages, private_api, tlog_api
+from web import api, metrics, openai_api, operations, pages, private_api, request_log, tlog_api
 from web.documentation import complete_document
 from web.headers import add_headers
 from web.problems import register_error_handlers
@@ -34,6 +34,7 @@ def create_app(target: Settings | Services | None = None) -> APIFlask:
     bound_bodies(app, services.settings)
     register_error_handlers(app, pages.error_page)
     add_headers(app)
+    request_log.trace(app)
     metrics.instrument(app, services)
     for module in (openai_api, api, private_api, tlog_api, operations, pages):
         app.register_blueprint(module.blueprint)

@@ -17,6 +17,7 @@ from web.errors import RequestError
 from web.generation import LoggedRun
 from web.openai_schemas import SEED_END, ChatRequest, CompletionRequest, GenerationFields, Number
 from web.present import Json, run_json
+from web.request_log import leaf_noter
 from web.services import Services
 
 COMPLETION_TOKENS_DEFAULT = 16  # as OpenAI's /v1/completions; a chat goes on to the end of the context
@@ -176,6 +177,7 @@ class Answer:
     def __init__(self, services: Services, job: Job) -> None:
         self._services = services
         self._job = job
+        self._note_leaf = leaf_noter()
         self._head: Json = {"id": job.shape.prefix + token_hex(12)}
         self._tail: Json = {
             "created": int(time.time()),
@@ -216,10 +218,12 @@ class Answer:
         """The run; an error about the prompt names the field of the request that it came in."""
         job = self._job
         try:
-            return (yield from self._services.generation.stream(job.prompt, job.params, job.visibility, cancelled))
+            run = yield from self._services.generation.stream(job.prompt, job.params, job.visibility, cancelled)
         except (ContextError, TokenizerError) as error:
             code = "context_length_exceeded" if error.code in _TOO_LONG else error.code
             raise RequestError(code, str(error), 400, job.prompt_field) from None
+        self._note_leaf(run.entry.index)
+        return run
 
     def _chunk(self, choice: Json | None, extra: Json | None = None) -> str:
         usage: Json = {"usage": None} if self._job.include_usage else {}

@@ -85,7 +85,7 @@ class Feeder:
             try:
                 head = self._log.head()
             except LedgerError as error:
-                _log.warning("the feeder cannot read the log: %s", error.code)
+                _log.warning("feeder_cannot_read", extra={"code": error.code})
                 continue
             with self._changed:
                 if self._head is None or head.size != self._head.size:
@@ -131,14 +131,14 @@ class Feeder:
 
     def _failed(self, name: str, error: Exception) -> float:
         """Remembers the failure; returns how long to leave the witness alone."""
-        if not isinstance(error, LedgerError):
-            _log.exception("the feeder failed at witness %s", name)
-        elif isinstance(error, StoreError):
-            _log.info("witness %s: %s", name, error)
-        else:
-            _log.warning("witness %s: %s", name, error)
         code = error.code if isinstance(error, LedgerError) else "internal_error"
         failures = self._state(name).failures + 1
+        fields = {"witness": name, "code": code, "failures": failures}
+        if not isinstance(error, LedgerError):
+            _log.exception("witness_failed", extra=fields)
+        else:
+            level = logging.INFO if isinstance(error, StoreError) else logging.WARNING
+            _log.log(level, "witness_failed", extra={**fields, "reason": str(error)})
         self._update(name, failure=code, failures=failures)
         first, most = BACKOFF_SECONDS
         return min(first * 2 ** min(failures - 1, 16), most)

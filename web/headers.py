@@ -6,7 +6,7 @@ from flask import Response, request
 # For JSON, errors and files; the pages bring their own, wider policy.
 CONTENT_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 PUBLIC_PATHS = ("/api/", "/tile/", "/checkpoint", "/models/", "/.well-known/", "/openapi.json")
-EXPOSED = "ETag, Content-Range, Content-Disposition, Location"
+EXPOSED = "ETag, Content-Range, Content-Disposition, Location, X-Request-Id"
 PREFLIGHT_PATHS = ("/api/verify",)
 PREFLIGHT_SECONDS = "86400"
 

@@ -14,4 +14,4 @@ def keep_up(index: ContentIndex, log: Log) -> None:
     try:
         index.catch_up(log)
     except LedgerError as error:
-        _log.warning("the content index lags behind the log: %s", error.code)
+        _log.warning("index_lags", extra={"code": error.code})

@@ -6,7 +6,6 @@ without its message, because a message may quote a prompt.
 """
 
 import logging
-import traceback
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -28,6 +27,7 @@ from ledger.errors import (
     StoreError,
 )
 from web.errors import Problem, RequestError, WebError
+from web.logs import stack_of
 
 _log = logging.getLogger(__name__)
 
@@ -191,9 +191,8 @@ def _headers_of(error: Exception) -> list[tuple[str, str]]:
 def log_failure(error: Exception) -> None:
     """Log an error by its code if a retry may help, else where it came from: type and stack, never its message."""
     problem = problem_of(error)
-    endpoint = request.endpoint if request else None
+    fields = {"code": problem.code, "error": type(error).__name__, "endpoint": request.endpoint if request else None}
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        _log.warning("unavailable code=%s error=%s endpoint=%s", problem.code, type(error).__name__, endpoint)
-        return
-    stack = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("%s in %s\n%s", type(error).__name__, endpoint or "a task", stack)
+        _log.warning("unavailable", extra=fields)
+    else:
+        _log.error("failed", extra={**fields, "stack": stack_of(error.__traceback__)})

@@ -10,6 +10,7 @@ from ledger.reader import OperatorStanding
 from ledger.receipt import Receipt
 from ledger.statement import ModelStatement
 from web.errors import RequestError
+from web.request_log import note_leaf
 from web.services import Services
 
 _INDEX = re.compile("0|[1-9][0-9]{0,18}", re.ASCII)
@@ -21,10 +22,12 @@ def find_record(services: Services, name: str) -> Entry:
     if _INDEX.fullmatch(name) is not None:
         index = int(name)
         if index < services.log.size():
+            note_leaf(index)
             return services.log.entry(index)
     elif _HASH.fullmatch(name) is not None:
         entry = services.log.find(bytes.fromhex(name))
         if entry is not None:
+            note_leaf(entry.index)
             return entry
     else:
         raise RequestError(

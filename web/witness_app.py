@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 from ledger.errors import LedgerError, NotFound, ParseError, ProofInvalid, SignatureInvalid, StoreError
 from ledger.witness import StaleSize, Witness
 from ledger.witness.request import REQUEST_BYTES_MAX, SIZE_TYPE, format_size
+from web import request_log
 
 TEXT_TYPE = "text/plain; charset=utf-8"
 RETRY_SECONDS = 2
@@ -28,6 +29,7 @@ def create_witness_app(witness: Witness) -> Flask:
     """The WSGI application. Submission and monitoring prefix are the address it is served at."""
     app = Flask("web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = REQUEST_BYTES_MAX
+    request_log.trace(app)
 
     @app.post("/add-checkpoint")
     def add_checkpoint() -> Response:
@@ -56,7 +58,8 @@ def create_witness_app(witness: Witness) -> Flask:
             return response
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         if status >= 500:
-            _log.error("%s: %s", type(error).__name__, error if isinstance(error, LedgerError) else "internal error")
+            code = error.code if isinstance(error, LedgerError) else "internal_error"
+            _log.error("failed", extra={"code": code, "error": type(error).__name__})
         sentence = f"[{error.code}] {error}" if isinstance(error, LedgerError) else "internal error"
         response = _text(f"{sentence}\n".encode("utf-8", "backslashreplace"), status)
         if status == 503:

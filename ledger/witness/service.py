@@ -192,7 +192,7 @@ class Witness:
                     self._keep_evidence(connection, signed, head, error)
             else:
                 return _format(self._cosign(connection, signed, head))
-        _logger.warning("refused %s at size %d: %s", signed.origin, signed.size, refusal)
+        _logger.warning("refused", extra={"origin": signed.origin, "size": signed.size, "code": refusal.code})
         raise refusal
 
     def latest(self, origin_hash: str) -> bytes:

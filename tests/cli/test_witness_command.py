@@ -31,10 +31,10 @@ def head(*entries: bytes) -> bytes:
 
 
 @contextmanager
-def serving(machine: Machine, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(machine: Machine, home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "web.cli", "witness", "serve", "--port", str(free_port()), "--json"]
     process = subprocess.Popen(
-        [*command, "--home", str(home)],
+        [*command, "--home", str(home), *options],
         env=machine.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

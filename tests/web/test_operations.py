@@ -12,6 +12,7 @@ from ledger.errors import StoreError
 from tests.web.shapes import assert_error, body_of
 from web import create_app
 from web.errors import Problem
+from web.logs import JsonLines, TextLines
 from web.problems import problem_of
 from web.schemas import Discovery, Health, Model, Models, Ready
 from web.services import Services
@@ -93,8 +94,9 @@ def test_unforeseen_error_is_500_without_a_word_about_it(services: Services, cap
     with caplog.at_level(logging.ERROR):
         message = assert_error(app.test_client().get("/api/broken"), 500, "internal_error")
     assert "prompt" not in message
-    assert "KeyError" in caplog.text and "test_operations.py" in caplog.text
-    assert prompt not in caplog.text
+    text = "\n".join(JsonLines().format(record) for record in caplog.records)
+    assert "KeyError" in text and "test_operations.py" in text
+    assert prompt not in text
 
 
 def test_store_that_may_recover_is_503_with_retry_after(services: Services, caplog: pytest.LogCaptureFixture) -> None:
@@ -107,8 +109,8 @@ def test_store_that_may_recover_is_503_with_retry_after(services: Services, capl
     with caplog.at_level(logging.WARNING):
         response = app.test_client().get("/api/full")
     assert_error(response, 503, "disk_full")
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert line == "unavailable code=disk_full error=StoreError endpoint=full"
+    (line,) = [TextLines().format(record) for record in caplog.records]
+    assert line.endswith("warning unavailable code=disk_full error=StoreError endpoint=full")
     assert int(response.headers["Retry-After"]) > 0
 
 

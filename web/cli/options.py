@@ -39,6 +39,23 @@ def engine_options(command: F) -> F:
     return model_option(threads(kernels(command)))
 
 
+def log_options(command: F) -> F:
+    """--log-format and --log-level, of what serves."""
+    form = option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Form of the log on stderr: one event a line. It never holds texts, keys or codes.",
+    )
+    level = option(
+        "--log-level",
+        type=click.Choice(["error", "warning", "info"]),
+        help="Least level that is logged; requests are info. [default: info as json, warning as text]",
+    )
+    return form(level(command))
+
+
 def settings_from(**overrides: object) -> "Settings":
     """Settings from the environment and from the options that were given (those that are not None)."""
     from web.settings import Settings

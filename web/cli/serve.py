@@ -2,7 +2,7 @@
 
 import click
 
-from web.cli.options import engine_options, home_option, json_option, option, settings_from
+from web.cli.options import engine_options, home_option, json_option, log_options, option, settings_from
 from web.cli.output import Exit
 
 
@@ -16,6 +16,7 @@ from web.cli.output import Exit
 )
 @option("--log-ml-dsa", is_flag=True, help="Sign checkpoints with a second key too, ML-DSA-44.")
 @engine_options
+@log_options
 @home_option
 @json_option
 def serve(
@@ -28,6 +29,8 @@ def serve(
     model: str | None,
     threads: int | None,
     kernels: str | None,
+    log_format: str,
+    log_level: str | None,
     home: str | None,
     as_json: bool,
 ) -> int:
@@ -38,11 +41,12 @@ def serve(
     \b
     Examples:
       rail serve
-      rail serve --home /var/lib/rail --origin log.example.org --port 9000
+      rail serve --home /var/lib/rail --origin log.example.org --port 9000 --log-format json
       curl -s http://127.0.0.1:8080/v1/completions -H 'content-type: application/json' \\
            -d '{"model": "NAME", "prompt": "Once upon a time", "seed": 7}'
     """
     from web.cli.server import run_server
+    from web.logs import configure
 
     settings = settings_from(
         host=host,
@@ -55,5 +59,6 @@ def serve(
         threads=threads,
         kernels=kernels,
     )
+    configure(log_format, log_level)
     run_server(settings, request_threads, as_json)
     return Exit.OK

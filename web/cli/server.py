@@ -13,6 +13,7 @@ from gunicorn.arbiter import Arbiter
 from web.cli.group import as_command_error
 from web.cli.output import CommandError, Exit, emit_json, fact, report_error, verdict_line
 from web.cli.patient_worker import PatientWorker, connections_limit
+from web.cli.server_log import ServerLog
 from web.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class _Server(BaseApplication):
             "timeout": SILENCE_SECONDS,
             "graceful_timeout": GRACE_SECONDS,
             "keepalive": 15,
-            "loglevel": "warning",
+            "logger_class": ServerLog,
             "proc_name": "rail",
             "worker_exit": self._close,
             "control_socket_disable": True,  # gunicorn 25.1 and later; nobody asked for a second way in

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from web.cli.options import home_option, json_option, option
+from web.cli.options import home_option, json_option, log_options, option
 from web.cli.output import CommandError, Exit, emit_json, fact, printable, say, verdict_line
 
 if TYPE_CHECKING:
@@ -173,14 +173,24 @@ def evidence(origin: str | None, home: str | None, as_json: bool) -> int:
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @option("--port", type=click.IntRange(1, 65535), default=7380, show_default=True, help="Port to listen on.")
 @option("--request-threads", type=click.IntRange(1, 512), default=16, show_default=True, help="Requests at one time.")
+@log_options
 @home_option
 @json_option
-def serve(host: str, port: int, request_threads: int, home: str | None, as_json: bool) -> int:
+def serve(
+    host: str,
+    port: int,
+    request_threads: int,
+    log_format: str,
+    log_level: str | None,
+    home: str | None,
+    as_json: bool,
+) -> int:
     """Serve add-checkpoint and the cosigned checkpoints, until Ctrl-C or SIGTERM. Put a TLS proxy before it.
 
     Logs that are added or removed meanwhile count at once.
     """
     from web.cli.server import Running, run_wsgi, url_of
+    from web.logs import configure
     from web.witness_app import create_witness_app
 
     folder = _folder(home)
@@ -201,6 +211,7 @@ def serve(host: str, port: int, request_threads: int, home: str | None, as_json:
 
         return Running(create_witness_app(opened), announce, opened.close)
 
+    configure(log_format, log_level)
     run_wsgi(host, port, request_threads, build, as_json)
     return Exit.OK
 
