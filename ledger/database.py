@@ -88,6 +88,14 @@ class Database:
             found = [str(error)]
         return [line for line in found if line != "ok"]
 
+    def size_bytes(self) -> int:
+        """What the database takes on disk: all of it, be it shared with others; in SQLite with its write-ahead log."""
+        if self.dialect == "sqlite":
+            paths = [Path(f"{self.engine.url.database}{suffix}") for suffix in ("", "-wal")]
+            return sum(path.stat().st_size for path in paths if path.exists())
+        with self.read() as connection:
+            return int(connection.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+
     def close(self) -> None:
         self.engine.dispose()
 

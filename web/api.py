@@ -94,6 +94,7 @@ def submit_record() -> Response:
         statement, content = decode_record(parse_body(RecordIn))
     entry = submit(services, statement, content, request.headers.get(INVITATION))
     note_leaf(entry.index)
+    current_metrics().count_entries([entry])
     response = jsonify(new_record_json(services, entry, content) if entry.new else record_json(services, entry))
     response.status_code = 201 if entry.new else 200
     response.headers["Location"] = f"/api/records/{entry.index}"
@@ -114,6 +115,7 @@ def submit_batch() -> Response:
         items = decode_batch(parse_body(BatchIn))
     entries = submit_group(services, items, request.headers.get(INVITATION))
     note_leaf(entries[0].index)
+    current_metrics().count_entries(entries)
     response = jsonify(batch_json(services, entries))
     response.status_code = 201 if any(entry.new for entry in entries) else 200
     return response
@@ -180,7 +182,9 @@ def _cose(body: bytes, content_type: str, name: str) -> Response:
 def replay(record: str) -> Response:
     """Run a logged generation again now, and say whether every bit agrees. Nothing is logged."""
     services = current_services()
-    return jsonify(replay_json(services.replay.replay(find_record(services, record))))
+    outcome = services.replay.replay(find_record(services, record))
+    current_metrics().replays.labels(outcome.verdict).inc()
+    return jsonify(replay_json(outcome))
 
 
 @blueprint.get("/api/operators/<operator>")

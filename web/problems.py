@@ -28,6 +28,7 @@ from ledger.errors import (
 )
 from web.errors import Problem, RequestError, WebError
 from web.logs import stack_of
+from web.request_log import note_code
 
 _log = logging.getLogger(__name__)
 
@@ -140,6 +141,7 @@ def register_error_handlers(app: APIFlask, error_page: Callable[[Problem], Respo
 
     def respond(error: Exception) -> Response:
         problem = problem_of(error)
+        note_code(problem.code)
         if problem.status >= 500:
             log_failure(error)
         response = _render(problem, error_page)

@@ -17,7 +17,8 @@ HEADER = "X-Request-Id"
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
 
 _ID = re.compile("[A-Za-z0-9._-]{1,64}", re.ASCII)
-_REQUEST_ID, _ROUTE, _LEAF_INDEX = "rail.request_id", "rail.route", "rail.leaf_index"  # in the WSGI environment
+# In the WSGI environment.
+_REQUEST_ID, _ROUTE, _LEAF_INDEX, _CODE = "rail.request_id", "rail.route", "rail.leaf_index", "rail.code"
 
 
 def trace(app: Flask) -> None:
@@ -44,6 +45,16 @@ def leaf_noter() -> Callable[[int], None]:
     return partial(request.environ.__setitem__, _LEAF_INDEX)
 
 
+def note_code(code: str) -> None:
+    """The current request is refused with this code."""
+    request.environ[_CODE] = code
+
+
+def code_of(environ: Mapping[str, Any]) -> str | None:
+    """Why the request was refused; None if it was not."""
+    return environ.get(_CODE)
+
+
 def request_fields(environ: Mapping[str, Any], status: int, sent: int | None, seconds: float) -> dict[str, object]:
     """The fields of the event `request`. `sent`: bytes of the answer's body."""
     method = environ.get("REQUEST_METHOD")
@@ -52,6 +63,7 @@ def request_fields(environ: Mapping[str, Any], status: int, sent: int | None, se
         "method": method if method in METHODS else "other",
         "route": environ.get(_ROUTE),
         "status": status,
+        "code": environ.get(_CODE),
         "duration_ms": round(seconds * 1000, 3),
         "bytes": sent,
         "leaf_index": environ.get(_LEAF_INDEX),

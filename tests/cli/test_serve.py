@@ -63,6 +63,7 @@ def test_it_serves_logs_and_stops_when_told(machine: Machine, rail: Rail, tmp_pa
         answer = httpx.post(f"{facts['url']}/v1/completions", json=body, timeout=30)
         assert answer.status_code == 200, answer.text
         record_id = answer.json()["rail"]["record_id"]
+        assert "\nrail_http_connections " in httpx.get(f"{facts['url']}/metrics").text
         # A command works on the same log while the service runs.
         assert (
             rail("generate", "once", "--max-tokens", "4", "--home", home, "--json").json["record_id"] == record_id + 1
@@ -73,6 +74,7 @@ def test_it_serves_logs_and_stops_when_told(machine: Machine, rail: Rail, tmp_pa
         process.send_signal(signal.SIGTERM)
         assert process.wait(STOP_SECONDS) == 0
     assert rail("log", "fsck", "--home", home, "--json").json["size"] == record_id + 2
+    assert (home / "upkeep" / "fsck.json").is_file()
 
 
 @pytest.mark.timeout(2 * (START_SECONDS + STOP_SECONDS))

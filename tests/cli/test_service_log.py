@@ -55,7 +55,19 @@ def test_every_request_is_a_line_and_nothing_that_was_sent_is_in_it(machine: Mac
         text, events = stopped(process)
     assert SECRET.lower() not in text.lower() and KEY not in text
     requests = [event for event in events if event["event"] == "request"]
-    names = {"time", "level", "event", "request_id", "method", "route", "status", "duration_ms", "bytes", "leaf_index"}
+    names = {
+        "time",
+        "level",
+        "event",
+        "request_id",
+        "method",
+        "route",
+        "status",
+        "code",
+        "duration_ms",
+        "bytes",
+        "leaf_index",
+    }
     assert all(event.keys() == names for event in requests)
     seen = [(event["method"], event["route"], event["status"], event["leaf_index"]) for event in requests]
     assert seen[:8] == [

@@ -21,6 +21,7 @@ def backup(file: str | None, home: str | None, as_json: bool) -> int:
     copies elsewhere do not. The keys are not in it: keep them apart.
     """
     from ledger.backup import backup as make_backup
+    from web import upkeep
     from web.backups import backups_folder
     from web.cli.local import open_local
 
@@ -34,6 +35,7 @@ def backup(file: str | None, home: str | None, as_json: bool) -> int:
         path = Path(file)
     with progress("entries") as advance:
         report = make_backup(settings.database, path.absolute(), advance)
+    upkeep.record(settings.home, upkeep.BACKUP, report.size)
     body = {"file": str(path), "size": report.size, "contents": report.contents, "root": report.root.hex()}
     if as_json:
         emit_json({"verdict": "ok", **body})

@@ -65,10 +65,14 @@ def info(home: str | None, as_json: bool) -> int:
 @json_option
 def fsck(hashes_only: bool, home: str | None, as_json: bool) -> int:
     """Check the whole log: every hash, signature, commitment, tile and the checkpoint. Exit code 3 for any fault."""
+    from web import upkeep
     from web.cli.local import open_local
 
-    with open_local(settings_from(home=home)) as local, progress("entries") as advance:
+    settings = settings_from(home=home)
+    with open_local(settings) as local, progress("entries") as advance:
         report = local.log.fsck(progress=advance, hashes_only=hashes_only)
+    task = upkeep.FSCK_HASHES if hashes_only else upkeep.FSCK
+    upkeep.record(settings.home, task, report.size, report.fault_count)
     exit_code = Exit.OK if report.ok else Exit.PROOF_FAILED
     if as_json:
         faults = [{"code": fault.code, "index": fault.index, "message": fault.message} for fault in report.faults]

@@ -30,6 +30,7 @@ class Running:
     app: Any  # WSGI
     announce: Callable[[], None]
     close: Callable[[], None]
+    started: Callable[[Callable[[], int]], None] = lambda _: None  # is given what counts the open connections
 
 
 def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
@@ -37,13 +38,16 @@ def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
 
     def build() -> Running:
         from web import create_app
+        from web.metrics import metrics_of
         from web.services import build_services
 
         services = build_services(settings)
         services.log.hold_lease()
         if services.feeder is not None:
             services.feeder.start()
-        return Running(create_app(services), lambda: _announce(services, as_json), services.close)
+        app = create_app(services)
+        started = metrics_of(app).count_connections
+        return Running(app, lambda: _announce(services, as_json), services.close, started)
 
     run_wsgi(settings.host, settings.port, request_threads, build, as_json)
 
@@ -84,6 +88,7 @@ class _Server(BaseApplication):
             "keepalive": 15,
             "logger_class": ServerLog,
             "proc_name": "rail",
+            "post_worker_init": self._started,
             "worker_exit": self._close,
             "control_socket_disable": True,  # gunicorn 25.1 and later; nobody asked for a second way in
         }
@@ -100,6 +105,11 @@ class _Server(BaseApplication):
         self.running.announce()
         sys.stdout.flush()
         return self.running.app
+
+    def _started(self, worker: PatientWorker) -> None:
+        """Called in the worker, which has loaded the application."""
+        if self.running is not None:
+            self.running.started(lambda: worker.nr_conns)
 
     def _close(self, server: object, worker: object) -> None:
         """Called in the worker as it leaves: what was submitted is written."""
