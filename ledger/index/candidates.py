@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from ledger.index.rules import PLACES_PER_HASH_MAX, SHINGLE_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
-from ledger.index.store import Posting
+from ledger.index.segments import Posting
 from ledger.index.text import Text
 from ledger.index.winnow import edges_of, may_be_run
 

@@ -1,7 +1,7 @@
 """The content index: kept up with a log, asked about pasted texts. What others use. SPEC.md sections 8 and 9."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import Final, Protocol
@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from ledger.errors import NotFound, ParseError, StoreError
 from ledger.index import private, store
-from ledger.index.echo import echo_of
+from ledger.index.batch import Batch
 from ledger.index.judge import judge, too_short, unchecked
 from ledger.index.loading import Load, Output
+from ledger.index.merging import merge_step
 from ledger.index.relatives import Comparer, Relative, Vocabulary
 from ledger.index.rules import (
     CHECKED_WEIGHT_MAX,
@@ -25,14 +26,15 @@ from ledger.index.rules import (
     TEXT_BYTES_MAX,
 )
 from ledger.index.search import find_exact, find_excerpts, frequent_hashes, shingled_records
+from ledger.index.segments import Posting, Snapshot
 from ledger.index.tables import ALL_TEXTS
-from ledger.index.terms import rarest_terms, weigher
+from ledger.index.terms import weigher
 from ledger.index.text import Text
 from ledger.index.verdict import Verdict
-from ledger.index.winnow import edges_of
 
-BATCH_RECORDS: Final = 256  # of one transaction
-BATCH_CHARS: Final = 1_000_000
+BATCH_RECORDS: Final = 2_048  # of one transaction
+BATCH_CHARS: Final = 4_000_000
+_MERGED: Final = 8  # postings that are merged for each new one: more than all merges of it need
 _MATCHED: Final = ("public", "matchable")  # a private record is proved with its receipt, never found
 
 
@@ -98,9 +100,19 @@ class ContentIndex:
                 if store.replace_state(
                     connection, state, replace(state, cursor=batch.cursor, complete=state.complete or done)
                 ):
-                    store.insert_records(connection, batch.records)
-                    store.count_terms(connection, batch.texts_of_term)
-                    added += len(batch.records)
+                    batch.write(connection)
+                    added += len(batch.rows)
+            self._merge(_MERGED * batch.postings())
+
+    def _merge(self, postings: int) -> None:
+        """Merges segments for as long as it takes to move so many postings: at least one step, if there is one."""
+        while True:
+            with store.writing_to(self._engine) as connection:
+                store.lock(connection)
+                moved = merge_step(connection)
+            postings -= moved
+            if not moved or postings <= 0:
+                return
 
     def remove(self, record_id: int) -> None:
         """Forgets a record. Call it after its content was erased, else the next rebuild finds it again."""
@@ -130,9 +142,8 @@ class ContentIndex:
         cursor, _ = self.state()
         if bits != private.prefix_bits(cursor + 1) or not 0 <= prefix < 1 << bits:
             raise NotFound("bucket", f"buckets have prefixes of {private.prefix_bits(cursor + 1)} bits at present")
-        low, high = private.hash_range(bits, prefix)
         with store.reading(self._engine) as connection:
-            entries = store.entries_between(connection, low, high, private.PER_HASH_MAX, private.ENTRIES_MAX)
+            entries = Snapshot(connection).entries_with(bits, prefix, private.PER_HASH_MAX, private.ENTRIES_MAX)
         public = source.public_among({record for _, record in entries})
         return private.format_bucket(entry for entry in entries if entry[1] in public)
 
@@ -176,13 +187,13 @@ class ContentIndex:
             return unchecked(pasted.original, "index_incomplete", reason)
         return verdict
 
-    def _postings(self, pasted: Text) -> list[store.Posting]:
+    def _postings(self, pasted: Text) -> list[Posting]:
         hashes = sorted({pasted.shingles.hashes[place] for place in pasted.fingerprints})
         limit = min(POSTINGS_PER_HASH_MAX, POSTINGS_MAX // max(1, len(hashes)))
         with store.reading(self._engine) as connection:
-            return store.postings_of(connection, hashes, limit)
+            return Snapshot(connection).postings_of(hashes, limit)
 
-    def _common(self, postings: list[store.Posting]) -> set[int]:
+    def _common(self, postings: list[Posting]) -> set[int]:
         """The hashes that many different outputs have; one output that was registered many times is one."""
         frequent = frequent_hashes(postings)
         with store.reading(self._engine) as connection:
@@ -198,7 +209,7 @@ class ContentIndex:
 
         def find(weights: Mapping[int, int], most: int) -> list[int]:
             with store.reading(self._engine) as connection:
-                return store.records_with_terms(connection, weights, most)
+                return Snapshot(connection).records_with_terms(weights, most)
 
         @cache
         def known() -> Vocabulary:
@@ -208,27 +219,21 @@ class ContentIndex:
 
         return known
 
-    def _read_batch(self, source: ContentSource, cursor: int) -> "_Batch":
+    def _read_batch(self, source: ContentSource, cursor: int) -> Batch:
         """The records after one, as far as a batch goes. Which terms are rare is asked for all of them at once."""
-        batch = _Batch([], cursor, {})
-        found: list[tuple[int, RecordContent, Text]] = []
+        batch = Batch(cursor)
         chars = 0
         for record_id, content in islice(source.contents(cursor), BATCH_RECORDS):
             output = Text(content.output_text)
             # Of a shorter one its fingerprints would give it away.
             if content.visibility in _MATCHED and output.units.totals[-1] >= RUN_WEIGHT_MIN:
-                found.append((record_id, content, output))
+                batch.add(record_id, output, Text(content.prompt_text))
             batch.cursor = record_id
             chars += len(content.output_text) + len(content.prompt_text)
             if chars >= BATCH_CHARS:
                 break
         with store.reading(self._engine) as connection:
-            texts = store.texts_of(connection, {ALL_TEXTS}.union(*(output.terms for *_, output in found)))
-        for record_id, content, output in found:
-            batch.records.append(_rows_of(record_id, content, output, texts))
-            for term in {ALL_TEXTS, *output.terms}:
-                texts[term] = texts.get(term, 0) + 1
-                batch.texts_of_term[term] = batch.texts_of_term.get(term, 0) + 1
+            batch.choose_terms(store.texts_of(connection, {ALL_TEXTS, *batch.terms()}))
         return batch
 
     def _too_long(self, text: str) -> bool:
@@ -245,13 +250,6 @@ class ContentIndex:
             return True
 
 
-@dataclass(slots=True)
-class _Batch:
-    records: list[store.RecordRows]
-    cursor: int  # the last record looked at, indexed or not
-    texts_of_term: dict[int, int]  # in how many of the records each term is
-
-
 def _loader(source: ContentSource) -> Load:
     def load(record_id: int) -> Output | None:
         try:
@@ -263,17 +261,3 @@ def _loader(source: ContentSource) -> Load:
         return Output(content.prompt_text, content.output_text)
 
     return load
-
-
-def _rows_of(record_id: int, content: RecordContent, output: Text, texts: Mapping[int, int]) -> store.RecordRows:
-    """The index's rows of an output, given in how many earlier texts its terms are."""
-    ends = output.shingles.ends
-    fingerprints = {(output.shingles.hashes[i], edges_of(output.units, i, ends[i])) for i in output.fingerprints}
-    return store.RecordRows(
-        record_id=record_id,
-        raw_digest=output.raw_digest,
-        normal_digest=output.normal_digest,
-        echo_permille=echo_of(output, Text(content.prompt_text)),
-        fingerprints=tuple(sorted(fingerprints)),
-        terms=tuple(sorted(rarest_terms(output.units, weigher(texts, texts.get(ALL_TEXTS, 0))))),
-    )

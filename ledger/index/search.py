@@ -23,7 +23,7 @@ from ledger.index.rules import (
     WORK_MAX,
 )
 from ledger.index.runs import Run, needed
-from ledger.index.store import Posting
+from ledger.index.segments import Posting
 from ledger.index.terms import Weigh
 from ledger.index.text import Text
 from ledger.index.verdict import Layer

@@ -16,6 +16,9 @@ from sqlalchemy import (
     Table,
 )
 
+# SQLite keeps a table in the order of an INTEGER key, and of no other, without a second tree for it.
+_Key: Final = BigInteger().with_variant(Integer, "sqlite")
+
 # Apart from the log's own tables: the log's schema and fsck know nothing of the index.
 metadata: Final = MetaData()
 
@@ -32,33 +35,44 @@ state: Final = Table(
 records: Final = Table(
     "index_records",
     metadata,
-    Column("record_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("record_id", _Key, primary_key=True, autoincrement=False),
     Column("raw_digest", BigInteger, nullable=False),
     Column("normal_digest", BigInteger, nullable=False),
     Column("echo_permille", SmallInteger, nullable=False),
-    Column("prefixes", LargeBinary, nullable=False),  # first 3 bytes of each of the record's hashes, for its removal
-    Column("term_prefixes", LargeBinary, nullable=False),  # upper 15 bits of each of its terms, for the same
+    Column("places", LargeBinary, nullable=False),  # first 16 bits of each of its fingerprints, for its removal
+    Column("term_places", LargeBinary, nullable=False),  # first 16 bits of each of its terms, for the same
     Index("index_records_raw", "raw_digest", "record_id"),
     Index("index_records_normal", "normal_digest", "record_id"),
 )
 
-# One row for each fingerprint of each record, in the order in which they are looked up.
+# The fingerprints and terms of a range of records: `blocks.py`. Ranges are disjoint, but for a merge in progress.
+segments: Final = Table(
+    "index_segments",
+    metadata,
+    Column("segment", _Key, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, nullable=False),  # record
+    Column("last", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("postings", BigInteger, nullable=False),  # when it was written: erased ones are not subtracted
+    Column("posting_bits", SmallInteger, nullable=False),  # of a fingerprint, that name its block
+    Column("term_bits", SmallInteger, nullable=False),
+    Column("into", BigInteger),  # the segment that it is being merged into; NULL: none
+    Column("done", Integer, nullable=False),  # of 65,536 parts of all hashes: how many this merged segment has
+)
+
+# Blocks by segment << 25 | bucket << 1 | spilled. Postings and terms apart, so that PostgreSQL can spread each.
 postings: Final = Table(
     "index_postings",
     metadata,
-    Column("hash", BigInteger, primary_key=True, autoincrement=False),
-    Column("record_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("edges", SmallInteger, primary_key=True, autoincrement=False),  # winnow.edges_of, less 32768
-    sqlite_with_rowid=False,
+    Column("block", _Key, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
-# The rarest terms of each record.
 terms: Final = Table(
     "index_terms",
     metadata,
-    Column("term", Integer, primary_key=True, autoincrement=False),
-    Column("record_id", BigInteger, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
+    Column("block", _Key, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 # In how many records each term is, whether or not it is one of their rarest. ALL_TEXTS counts the records.
@@ -66,7 +80,6 @@ ALL_TEXTS: Final = -1
 vocabulary: Final = Table(
     "index_vocabulary",
     metadata,
-    Column("term", Integer, primary_key=True, autoincrement=False),
+    Column("term", _Key, primary_key=True, autoincrement=False),
     Column("texts", Integer, nullable=False),
-    sqlite_with_rowid=False,
 )

@@ -3,6 +3,7 @@
 A term is the shortest run of units that weighs at least a word: one word, two Chinese characters, five Thai letters.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -35,18 +36,23 @@ def terms_of(units: Units) -> list[int]:
     return terms
 
 
-def rarest_terms(units: Units, weigh: Weigh) -> set[int]:
+def windows_of(units: Units, terms: list[int]) -> list[set[int]]:
+    """The terms of every 50 words."""
+    windows: list[set[int]] = []
+    start = 0
+    while start < len(terms):
+        end = bisect_left(units.totals, units.totals[start] + TERM_WINDOW_WEIGHT, start, len(terms))
+        windows.append(set(terms[start:end]))
+        start = end
+    return windows
+
+
+def rarest_terms(windows: Iterable[set[int]], weigh: Weigh) -> set[int]:
     """The terms that a record is found by: the rarest of every 50 words."""
-    terms = terms_of(units)
     chosen: set[int] = set()
-    window: set[int] = set()
-    begin = 0
-    for place, term in enumerate(terms):
-        if units.totals[place] - begin >= TERM_WINDOW_WEIGHT:
-            chosen |= _rarest(window, weigh)
-            window, begin = set(), units.totals[place]
-        window.add(term)
-    return chosen | _rarest(window, weigh)
+    for window in windows:
+        chosen.update(sorted(window, key=lambda term: (-weigh(term), term))[:TERMS_PER_WINDOW])
+    return chosen
 
 
 def weigher(texts_of_term: Mapping[int, int], texts: int) -> Weigh:
@@ -61,10 +67,6 @@ def weigher(texts_of_term: Mapping[int, int], texts: int) -> Weigh:
         return round(1000 * log((texts + PRIOR_TEXTS + 1) / (texts_of_term.get(term, 0) + known.get(term, 0) + 0.5)))
 
     return weigh
-
-
-def _rarest(terms: Iterable[int], weigh: Weigh) -> set[int]:
-    return set(sorted(terms, key=lambda term: (-weigh(term), term))[:TERMS_PER_WINDOW])
 
 
 @cache

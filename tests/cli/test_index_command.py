@@ -13,8 +13,8 @@ def test_rebuild_makes_the_index_again(here: Rail, story: Story, tmp_path: Path)
         source.backup(copy)
     with sqlite3.connect(home / "rail.db") as copy:
         before = sorted(copy.execute("SELECT * FROM index_postings")), sorted(copy.execute("SELECT * FROM index_terms"))
-        for table in ("index_state", "index_records", "index_postings", "index_terms", "index_vocabulary"):
-            copy.execute(f"DROP TABLE {table}")
+        for name in ("state", "records", "segments", "postings", "terms", "vocabulary"):
+            copy.execute(f"DROP TABLE index_{name}")
     behind = here("index", "info", "--home", home, "--json")
     assert (behind.code, behind.json["verdict"], behind.json["indexed_through"]) == (2, "behind", -1)
     done = here("index", "rebuild", "--home", home, "--json")

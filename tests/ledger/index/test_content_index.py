@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from index_rows import rows
 from index_samples import Record, Source, check_spans, prose
 from log_samples import Run
 from sqlalchemy import text
@@ -10,23 +11,12 @@ from sqlalchemy import text
 from ledger.content import Content
 from ledger.database import Database
 from ledger.errors import ParseError, StoreError
-from ledger.index import ContentIndex, Verdict, store
+from ledger.index import ContentIndex, Verdict
 from ledger.index import index as index_module
-from ledger.index.tables import metadata, postings, records, state, terms, vocabulary
+from ledger.index.segments import Snapshot
+from ledger.index.tables import metadata, vocabulary
 from ledger.index.text import Text
 from ledger.log import Log
-
-TABLES = {"state": state, "records": records, "postings": postings, "terms": terms, "vocabulary": vocabulary}
-
-
-def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    """All that the index holds, but for the epoch, which only grows."""
-    with database.read() as connection:
-        if database.dialect == "postgresql":
-            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        found = {name: sorted(map(tuple, connection.execute(table.select()))) for name, table in TABLES.items()}
-    found["state"] = [(row[1], row[2], row[4]) for row in found["state"]]
-    return found
 
 
 def many(count: int, first: int = 0) -> Source:
@@ -113,7 +103,7 @@ def test_tables_of_an_older_version_are_made_anew(index: ContentIndex, database:
     whole = rows(database)
     with database.write() as connection:
         vocabulary.drop(connection)
-        connection.execute(text("ALTER TABLE index_records DROP COLUMN term_prefixes"))
+        connection.execute(text("ALTER TABLE index_records DROP COLUMN term_places"))
     again = ContentIndex(database.engine)
     assert again.verify(prose(999, 60), source).reason_code == "index_incomplete"
     again.catch_up(source)
@@ -240,9 +230,9 @@ def test_common_fingerprints_are_read_up_to_a_limit(index: ContentIndex, databas
     common = Text(phrase)
     hashes = [common.shingles.hashes[i] for i in common.fingerprints]
     with database.read() as connection:
-        found = store.postings_of(connection, hashes, 10)
-        everything = store.postings_of(connection, hashes, 10**6)
-        assert store.postings_of(connection, [], 10) == []
+        snapshot = Snapshot(connection)
+        found, everything = snapshot.postings_of(hashes, 10), snapshot.postings_of(hashes, 10**6)
+        assert snapshot.postings_of([], 10) == []
     for value in hashes:
         ids = sorted({posting.record_id for posting in found if posting.hash == value})
         known = sorted({posting.record_id for posting in everything if posting.hash == value})
@@ -252,13 +242,11 @@ def test_common_fingerprints_are_read_up_to_a_limit(index: ContentIndex, databas
 def test_sqlite_looks_up_by_key(sqlite_url: str) -> None:
     database = Database(sqlite_url, create=True)
     ContentIndex(database.engine)
-    query = store._postings_query("sqlite").params(wanted="[1]", skip=9)
-    literal = query.compile(database.engine, compile_kwargs={"literal_binds": True})
     with database.read() as connection:
-        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {literal}")]
+        query = "SELECT t.* FROM json_each('[1]') AS w CROSS JOIN index_postings AS t ON t.block = w.value"
+        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     database.close()
-    assert any("SEARCH index_postings USING PRIMARY KEY (hash=? AND record_id<?)" in step for step in steps), steps
-    assert not any(step.startswith("SCAN index_postings") for step in steps), steps
+    assert any("SEARCH t USING INTEGER PRIMARY KEY (rowid=?)" in step for step in steps), steps
 
 
 def test_damaged_record_is_a_fault_of_the_store(index: ContentIndex) -> None:
@@ -275,7 +263,9 @@ def test_damaged_record_is_a_fault_of_the_store(index: ContentIndex) -> None:
 
 
 def test_tables_are_the_index_s_own(index: ContentIndex) -> None:
-    assert set(metadata.tables) == {f"index_{name}" for name in TABLES}
+    assert set(metadata.tables) == {
+        f"index_{name}" for name in ("state", "records", "segments", "postings", "terms", "vocabulary")
+    }
 
 
 def test_real_log(log: Log, run: Run) -> None:

@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from index_rows import rows
 from index_worker import log_of
-from test_content_index import rows
 
 from ledger.database import Database
 from ledger.index import ContentIndex
