@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ledger.encoding import format_base64, parse_base64, parse_decimal
 from ledger.errors import ParseError, SignatureInvalid
-from ledger.keys import SigningKey, VerifyKey
+from ledger.keys import NoteSigner, VerifyKey
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, SIZE_MAX
 from ledger.note import Note, Verified, parse_note, sign_note, sign_text, verify_signatures
 
@@ -79,7 +79,7 @@ def parse_checkpoint(note: bytes) -> tuple[Checkpoint, Note]:
     return parse_text(parsed.text), parsed
 
 
-def sign(checkpoint: Checkpoint, keys: Sequence[SigningKey]) -> bytes:
+def sign(checkpoint: Checkpoint, keys: Sequence[NoteSigner]) -> bytes:
     """The note of this checkpoint, signed by the log's keys; an ML-DSA-44 key states no time.
 
     Never sign two roots of one size: persist the first before this is shown.
@@ -87,7 +87,7 @@ def sign(checkpoint: Checkpoint, keys: Sequence[SigningKey]) -> bytes:
     return sign_note(checkpoint.text(), keys)
 
 
-def cosign(note: bytes, key: SigningKey, time: int) -> bytes:
+def cosign(note: bytes, key: NoteSigner, time: int) -> bytes:
     """The same note with a witness's cosignature line added at its end."""
     parsed = parse_note(note)
     return Note(parsed.text, (*parsed.signatures, sign_text(parsed.text, key, time))).format()

@@ -26,7 +26,7 @@ from ledger import cbor
 from ledger.checkpoint import open_checkpoint
 from ledger.cose import decode_sign1
 from ledger.errors import NotFound, ParseError, SignatureInvalid
-from ledger.keys import SIGNATURE_BYTES, SigningKey, VerifyKey, operator_id, verify_ed25519
+from ledger.keys import SIGNATURE_BYTES, NoteSigner, VerifyKey, operator_id, verify_ed25519
 from ledger.merkle import HASH_BYTES, PROOF_HASHES_MAX, SIZE_MAX, check_inclusion, inclusion_root, leaf_hash
 from ledger.proof import TlogProof
 
@@ -65,7 +65,7 @@ class CoseReceipt:
         return cbor.encode(["Signature1", _protected(self.key_id, self.origin, self.leaf), b"", root])
 
 
-def issue(proof: TlogProof, leaf: bytes, key: SigningKey) -> CoseReceipt:
+def issue(proof: TlogProof, leaf: bytes, key: NoteSigner) -> CoseReceipt:
     """The receipt of an entry, from a proof in a checkpoint that `key` signed.
 
     NotFound `cose_receipt_size` for a tree of one leaf: RFC 9942 wants a path, and there is none.

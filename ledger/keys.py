@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nacl.bindings import crypto_sign_open
@@ -118,6 +118,32 @@ class VerifyKey:
         """Raise SignatureInvalid (`signature`) unless this key made the raw signature over `message`."""
         check = ml_dsa.verify if self.algorithm == ML_DSA_44 else verify_ed25519
         check(self.public, message, signature, "signature", f"the signature by {self.name}")
+
+
+class NoteSigner(Protocol):
+    """A named key that signs, wherever its secret is: a `SigningKey`, or one in a token (pkcs11_key.py)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def algorithm(self) -> int: ...
+
+    @property
+    def public(self) -> bytes: ...
+
+    @property
+    def key_id(self) -> bytes: ...
+
+    @property
+    def verify_key(self) -> VerifyKey: ...
+
+    @property
+    def vkey(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Raw signature; StoreError if the secret cannot be reached."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

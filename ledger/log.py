@@ -19,7 +19,7 @@ from ledger.content import Content
 from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, NotFound, ParseError, StatementRefused, StoreError, at_position
 from ledger.fsck import Fault, FsckReport, Progress, check_log
-from ledger.keys import SigningKey, operator_id
+from ledger.keys import NoteSigner, SigningKey, operator_id
 from ledger.reader import Entry, LogReader, Stats
 from ledger.sequencer import Sequencer
 from ledger.statement import ErasureStatement, OperatorStatement, is_registration, sign_statement
@@ -37,13 +37,13 @@ class Log(LogReader):
     """An append-only log in a database. Made by `create` or `open`."""
 
     def __init__(
-        self, database: Database, identity: Identity, key: SigningKey | None, also: Sequence[SigningKey] = ()
+        self, database: Database, identity: Identity, key: NoteSigner | None, also: Sequence[NoteSigner] = ()
     ) -> None:
         super().__init__(database, identity)
         self._sequencer = Sequencer(database, identity.origin, [key, *also]) if key is not None else None
 
     @classmethod
-    def create(cls, database_url: str, origin: str, key: SigningKey, also: Sequence[SigningKey] = ()) -> Self:
+    def create(cls, database_url: str, origin: str, key: NoteSigner, also: Sequence[NoteSigner] = ()) -> Self:
         """A new, empty log with a signed checkpoint of size 0; the keys in `also` sign each checkpoint too.
 
         LogConflict `log_exists`, ParseError `origin`, StoreError.
@@ -63,7 +63,7 @@ class Log(LogReader):
         return cls(database, identity, key, also)
 
     @classmethod
-    def open(cls, database_url: str, key: SigningKey | None, also: Sequence[SigningKey] = ()) -> Self:
+    def open(cls, database_url: str, key: NoteSigner | None, also: Sequence[NoteSigner] = ()) -> Self:
         """An existing log; with no key it can only be read. Keys in `also` sign with the log's own.
 
         NotFound `database_missing` or `log_missing`, LogConflict `wrong_key`, StoreError.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ledger.cosignature import TIME_BYTES, TIME_MAX, TIMED, cosigned_message
 from ledger.encoding import format_base64, parse_base64
 from ledger.errors import ParseError, SignatureInvalid
-from ledger.keys import COSIGNATURE_V1, ED25519, KEY_ID_BYTES, ML_DSA_44, SigningKey, VerifyKey, check_key_name
+from ledger.keys import COSIGNATURE_V1, ED25519, KEY_ID_BYTES, ML_DSA_44, NoteSigner, VerifyKey, check_key_name
 
 NOTE_BYTES_MAX = 512 * 1024  # A hundred lines of the largest signature in use (ML-DSA-44).
 SIGNATURES_MAX = 100
@@ -106,13 +106,13 @@ def check_text(text: str) -> None:
         raise ParseError("note_text", "the text of a note ends with a newline and has no other control characters")
 
 
-def sign_note(text: str, keys: Iterable[SigningKey]) -> bytes:
+def sign_note(text: str, keys: Iterable[NoteSigner]) -> bytes:
     """The note with one signature by each key; an ML-DSA-44 key states no time."""
     check_text(text)
     return Note(text, tuple(sign_text(text, key, 0 if key.algorithm == ML_DSA_44 else None) for key in keys)).format()
 
 
-def sign_text(text: str, key: SigningKey, time: int | None = None) -> NoteSignature:
+def sign_text(text: str, key: NoteSigner, time: int | None = None) -> NoteSignature:
     """Signature line of a plain key, or of a timestamped one at `time` (unix seconds; zero for ML-DSA-44 only)."""
     if (time is not None) != (key.algorithm in TIMED):
         raise ValueError("a cosignature key signs with a time, any other key without")

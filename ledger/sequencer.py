@@ -20,7 +20,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.content_store import ContentRow
 from ledger.database import Database
 from ledger.errors import LedgerError, LogConflict, StoreError
-from ledger.keys import SigningKey
+from ledger.keys import NoteSigner
 from ledger.lease import Lease
 from ledger.merkle import Frontier
 from ledger.statement import ErasureStatement
@@ -44,7 +44,7 @@ class _Ticket:
 class Sequencer:
     """One thread, started by the first submission. Not to be used across a fork."""
 
-    def __init__(self, database: Database, origin: str, keys: Sequence[SigningKey]) -> None:
+    def __init__(self, database: Database, origin: str, keys: Sequence[NoteSigner]) -> None:
         self._database = database
         self._origin = origin
         self._keys = keys

@@ -1,13 +1,10 @@
 """The one place where the parts are built and joined: engine, log, index, keys and the services over them."""
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from secrets import token_bytes
 
 from inference.config import ENGINE
 from inference.engine import Engine
@@ -15,24 +12,22 @@ from inference.layout import matrix_shapes
 from inference.modelfile import ModelFile
 from ledger.errors import LogConflict
 from ledger.index import ContentIndex
-from ledger.keys import ML_DSA_44, SigningKey, operator_id
+from ledger.keys import ML_DSA_44, NoteSigner, SigningKey, operator_id
 from ledger.log import Log
 from ledger.statement import ModelStatement, OperatorStatement
 from web.appender import Appender
-from web.errors import SettingsError
 from web.feeder import Feeder
 from web.files import replace_file
 from web.gate import Gate
 from web.generation import GenerationService
 from web.lock import FileLock
+from web.log_key import made_mark, make_log_key
 from web.policy_file import load_policy
 from web.publication import Publication
 from web.replay import ReplayService
 from web.settings import Settings
 from web.signer import Signer
 from web.submitters import SubmittersFile
-
-_ORIGIN = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,7 @@ class Services:
     engine: Engine
     log: Log
     index: ContentIndex
-    log_key: SigningKey
+    log_key: NoteSigner
     operator_key: SigningKey
     signer: Signer
     generation: GenerationService
@@ -79,7 +74,7 @@ def build_services(settings: Settings) -> Services:
         engine = Engine(model, threads=settings.threads, kernels=settings.kernels)
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(settings.home / "start.lock").hold():
-            log_key = _log_key(settings)
+            log_key = make_log_key(settings)
             operator_key = _key(settings.operator_key, lambda: SigningKey.generate(f"{log_key.name}/operator"))
             log = _log(settings, log_key)
             opened.callback(log.close)
@@ -116,37 +111,12 @@ def _key(path: Path, make: Callable[[], SigningKey]) -> SigningKey:
     return key
 
 
-def _log_key(settings: Settings) -> SigningKey:
-    """The log's key; its name is the log's origin, for ever."""
-    if settings.origin is not None and _ORIGIN.fullmatch(settings.origin) is None:
-        raise SettingsError(
-            "bad_origin",
-            f"origin {settings.origin!r} is not a URL without scheme and final slash, like example.org/log",
-        )
-
-    def make() -> SigningKey:
-        seed = token_bytes(32)
-        if settings.origin is not None:
-            return SigningKey.from_seed(settings.origin, seed)
-        public = SigningKey.from_seed("rail.local", seed).public
-        return SigningKey.from_seed(f"rail.local/{sha256(public).hexdigest()[:8]}", seed)
-
-    key = _key(settings.log_key, make)
-    if settings.origin is not None and key.name != settings.origin:
-        raise SettingsError(
-            "origin_mismatch",
-            f"the log key in {settings.log_key} belongs to {key.name!r}, not to {settings.origin!r}; "
-            "use the old origin, or another RAIL_HOME for a new log",
-        )
-    return key
-
-
-def _log(settings: Settings, key: SigningKey) -> Log:
+def _log(settings: Settings, key: NoteSigner) -> Log:
     """Open the log, or make it if this home never had one. A log that is gone is an error, never a new log."""
     also = []
     if settings.log_ml_dsa:
         also.append(_key(settings.log_ml_dsa_key, lambda: SigningKey.generate(key.name, ML_DSA_44)))
-    made = settings.home / "log.made"
+    made = made_mark(settings.home)
     if made.exists():
         return Log.open(settings.database, key, also)
     try:

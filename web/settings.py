@@ -27,6 +27,7 @@ class Settings:
     kernels: str | None = None  # None: RAIL_KERNELS or the fastest
     visibility: str = "public"  # of generations whose request names none
     policy: Path | None = None  # tlog-policy file: the witnesses that are asked to cosign; None: there are none
+    log_signer: str | None = None  # PKCS#11 URI of the log's key; None: it is in a file below `home`
     log_ml_dsa: bool = False  # whether checkpoints bear a second signature, ML-DSA-44, by a key of its own
     max_text_bytes: int = 1_000_000  # a pasted text, as UTF-8
     max_prompt_bytes: int = 1 << 20  # a request to generate, whole

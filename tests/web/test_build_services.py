@@ -15,6 +15,7 @@ from ledger.keys import SigningKey
 from ledger.statement import open_statement
 from tests.inference.small_vocabulary import sentencepiece_vocabulary
 from tests.inference.tiny_model import PROVENANCE, tiny_model, write_model
+from tests.ledger.soft_token import soft_token
 from tests.web.conftest import ORIGIN, settings_in
 from web.errors import SettingsError
 from web.services import build_services
@@ -40,6 +41,23 @@ def test_first_run_makes_home_keys_log_and_registrations(tmp_path: Path, tiny_mo
     again = build_services(settings)
     assert (again.log.origin, again.log.size()) == (origin, 2)
     again.close()
+
+
+def test_the_log_key_may_be_in_a_token(tmp_path: Path, tiny_model_path: Path) -> None:
+    (tmp_path / "token").mkdir()
+    with soft_token(tmp_path / "token") as uri:
+        settings = settings_in(tmp_path / "home", tiny_model_path, log_signer=uri)
+        with pytest.raises(SettingsError) as nameless:
+            build_services(replace(settings, origin=None))
+        assert nameless.value.code == "origin_needed"
+        services = build_services(settings)
+        head = open_checkpoint(services.log.checkpoint(), services.log_key.verify_key, ORIGIN)
+        assert head.size == 2 and not settings.log_key.exists()
+        services.close()
+        build_services(replace(settings, origin=None)).close()  # the home knows its log's name by now
+        with pytest.raises(SettingsError) as renamed:
+            build_services(replace(settings, origin="rail.test/other"))
+        assert renamed.value.code == "origin_mismatch"
 
 
 def test_the_shipped_model_is_registered_with_its_licence_and_sources(tmp_path: Path) -> None:

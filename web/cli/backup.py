@@ -91,12 +91,13 @@ def import_files(folder: str, log_key: str | None, home: str | None, as_json: bo
     no contents: texts are gone, every proof holds.
     """
     from ledger.importing import import_log
-    from ledger.keys import SigningKey, VerifyKey
+    from ledger.keys import VerifyKey
     from ledger.log import Log
     from ledger.tiles import Tile, decode_bundle, format_tile_path
+    from web.log_key import load_log_key
 
     settings = settings_from(home=home)
-    key = VerifyKey.parse(log_key) if log_key is not None else SigningKey.load(settings.log_key).verify_key
+    key = VerifyKey.parse(log_key) if log_key is not None else load_log_key(settings).verify_key
     root = Path(folder)
 
     def bundle(number: int, width: int) -> list[bytes]:
@@ -132,6 +133,7 @@ def _mark_made(home: Path, database: str) -> None:
     """The home has a log now: a database that is gone later is an error, not a new log."""
     from ledger.log import Log
     from web.files import replace_file
+    from web.log_key import made_mark
 
     with Log.open(database, None) as log:
-        replace_file(home / "log.made", f"{log.origin}\n".encode())
+        replace_file(made_mark(home), f"{log.origin}\n".encode())

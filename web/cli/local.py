@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ledger.errors import NotFound
 from ledger.index import ContentIndex
-from ledger.keys import SigningKey
+from ledger.keys import NoteSigner
 from ledger.log import Log
 from web.cli.output import CommandError
 from web.settings import Settings
@@ -22,7 +22,7 @@ class LocalLog:
 
 
 @contextmanager
-def open_local(settings: Settings, key: SigningKey | None = None) -> Iterator[LocalLog]:
+def open_local(settings: Settings, key: NoteSigner | None = None) -> Iterator[LocalLog]:
     """The existing log of `settings`, for reading, or with its key for appending.
 
     Raises CommandError (`no_log`) if there is none, StoreError.

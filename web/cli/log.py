@@ -154,12 +154,13 @@ def erase(record: str, reason: str, home: str | None, as_json: bool) -> int:
     from ledger.keys import SigningKey
     from web.backups import erase_in_backups
     from web.cli.local import open_local
+    from web.log_key import load_log_key
 
     index = _record_index(record)
     settings = settings_from(home=home)
     with open_local(settings) as local:
         local.log.entry(index)
-    with open_local(settings, SigningKey.load(settings.log_key)) as local:
+    with open_local(settings, load_log_key(settings)) as local:
         erasure = local.log.erase(index, reason, SigningKey.load(settings.operator_key))
         local.index.remove(index)
         in_backups, kept = erase_in_backups(settings.home, index, local.log.vkey)

@@ -208,10 +208,11 @@ def retain(home: str | None, as_json: bool) -> int:
     from ledger.keys import SigningKey
     from web.backups import erase_in_backups
     from web.cli.local import open_local
+    from web.log_key import load_log_key
     from web.retention import erase_overdue
 
     settings = settings_from(home=home)
-    with open_local(settings, SigningKey.load(settings.log_key)) as local:
+    with open_local(settings, load_log_key(settings)) as local:
         erased = erase_overdue(local.log, local.index, _file(home).read(), SigningKey.load(settings.operator_key))
         for index in erased:
             erase_in_backups(settings.home, index, local.log.vkey)

@@ -14,6 +14,7 @@ from web.cli.output import Exit
 @option(
     "--policy", type=click.Path(dir_okay=False), help="tlog-policy file with the witnesses to ask for cosignatures."
 )
+@option("--log-signer", metavar="URI", help="The log's key is in a PKCS#11 token: pkcs11:token=...;object=...?...")
 @option("--log-ml-dsa", is_flag=True, help="Sign checkpoints with a second key too, ML-DSA-44.")
 @engine_options
 @log_options
@@ -25,6 +26,7 @@ def serve(
     request_threads: int,
     origin: str | None,
     policy: str | None,
+    log_signer: str | None,
     log_ml_dsa: bool,
     model: str | None,
     threads: int | None,
@@ -53,6 +55,7 @@ def serve(
         port=port,
         origin=origin,
         policy=policy,
+        log_signer=log_signer,
         log_ml_dsa=log_ml_dsa,
         home=home,
         model=model,
