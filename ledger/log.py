@@ -101,9 +101,7 @@ class Log(LogReader):
 
         Whoever appends without the lease, such as a command, takes turns with the one that holds it.
         """
-        if self._sequencer is None:
-            raise StoreError("log_read_only", "the log was opened without its key; it can only be read")
-        self._sequencer.hold_lease()
+        self._writer().hold_lease()
 
     def close(self) -> None:
         """Finishes what was submitted and closes the connections."""
@@ -163,6 +161,27 @@ class Log(LogReader):
             group.append(submission)
         return self._append(group)
 
+    def submit_each(self, statements: Iterable[bytes]) -> list[Entry | LedgerError]:
+        """Appends each that is admitted, without content, and waits once for all; the others' errors, in their places.
+
+        For generations: an erasure is for `submit`, which drops what it erases.
+        """
+        checked: list[Submission | LedgerError] = []
+        for statement in statements:
+            try:
+                checked.append(self._prepare(statement, None, {}))
+            except LedgerError as error:
+                checked.append(error)
+        placed = iter(self._writer().submit_each([item for item in checked if isinstance(item, Submission)]))
+        answers: list[Entry | LedgerError] = []
+        for item in checked:
+            if isinstance(item, LedgerError):
+                answers.append(item)
+                continue
+            answer = next(placed)
+            answers.append(_placed_entry(answer, item) if isinstance(answer, Placed) else answer)
+        return answers
+
     def erase(self, index: int, reason: str, key: SigningKey) -> Entry:
         """Appends an erasure statement by a registered operator's key, and drops content and salts with it.
 
@@ -200,10 +219,13 @@ class Log(LogReader):
 
         return prepare(statement, content, operator_of, int(time.time()), erase_any)
 
-    def _append(self, group: list[Submission]) -> list[Entry]:
+    def _writer(self) -> Sequencer:
         if self._sequencer is None:
             raise StoreError("log_read_only", "the log was opened without its key; it can only be read")
-        placed = self._sequencer.submit(group) if group else []
+        return self._sequencer
+
+    def _append(self, group: list[Submission]) -> list[Entry]:
+        placed = self._writer().submit(group) if group else []
         if any(isinstance(submission.signed.payload, ErasureStatement) for submission in group):
             self._database.scrub()
         return [_placed_entry(item, submission) for item, submission in zip(placed, group, strict=True)]

@@ -71,21 +71,34 @@ class Sequencer:
         After StoreError or LogConflict the outcome may be unknown, because the answer to a commit can get lost:
         submitting the same again is always right.
         """
-        ticket = _Ticket(group)
+        return self._enqueue([_Ticket(group)])[0].answer.result()
+
+    def submit_each(self, submissions: Sequence[Submission]) -> list[Placed | LedgerError]:
+        """Likewise for several groups of one, in one wait: an answer or a refusal for each."""
+        answers: list[Placed | LedgerError] = []
+        for ticket in self._enqueue([_Ticket([item]) for item in submissions]):
+            try:
+                answers += ticket.answer.result()
+            except LedgerError as error:
+                answers.append(error)
+        return answers
+
+    def _enqueue(self, tickets: list[_Ticket]) -> list[_Ticket]:
+        size = sum(len(ticket.group) for ticket in tickets)
         with self._changed:
             if self._closed:
                 raise StoreError("log_closed", "the log was closed; open it again to append")
             if os.getpid() != self._process:
                 raise StoreError("log_forked", "the log was opened before a fork; open it in each process")
-            if self._waiting and self._waiting + len(group) > QUEUE_STATEMENTS:
+            if self._waiting and self._waiting + size > QUEUE_STATEMENTS:
                 raise StoreError("overloaded", "too many statements wait to be appended; retry", retryable=True)
-            self._queue.append(ticket)
-            self._waiting += len(group)
+            self._queue.extend(tickets)
+            self._waiting += size
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="rail-sequencer", daemon=True)
                 self._thread.start()
             self._changed.notify()
-        return ticket.answer.result()
+        return tickets
 
     def close(self) -> None:
         """Appends what is queued, then stops."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ledger.content import Content
-from ledger.errors import StoreError
+from ledger.errors import LedgerError, StoreError
 from ledger.log import Entry, Log
 
 
@@ -33,3 +33,12 @@ class Appender:
         if any(entry.new for entry in entries):
             self._failure = None
         return entries
+
+    def submit_each(self, statements: Sequence[bytes]) -> list[Entry | LedgerError]:
+        """`Log.submit_each`, likewise."""
+        answers = self.log.submit_each(statements)
+        if failures := [answer.code for answer in answers if isinstance(answer, StoreError)]:
+            self._failure = failures[-1]
+        elif any(isinstance(answer, Entry) and answer.new for answer in answers):
+            self._failure = None
+        return answers

@@ -16,21 +16,26 @@ def add_headers(app: APIFlask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        headers = response.headers
-        headers.setdefault("Cache-Control", "no-store")
-        headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("X-Frame-Options", "DENY")
-        headers.setdefault("Referrer-Policy", "no-referrer")
-        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        if request.path.startswith(PUBLIC_PATHS):
-            _open_to_all(response)
-        else:
-            headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        return response
+        return with_headers(response, request.method, request.path)
 
 
-def _open_to_all(response: Response) -> None:
+def with_headers(response: Response, method: str, path: str) -> Response:
+    """The answer to a request with this method and path, with the headers that it lacks."""
+    headers = response.headers
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("X-Frame-Options", "DENY")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    if path.startswith(PUBLIC_PATHS):
+        _open_to_all(response, method, path)
+    else:
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    return response
+
+
+def _open_to_all(response: Response, method: str, path: str) -> None:
     """Any site may read the log and ask for a verdict: no cookie or key is ever involved.
 
     Generating is not open, nor is anything else that appends: a foreign page gets no preflight for it.
@@ -39,7 +44,7 @@ def _open_to_all(response: Response) -> None:
     headers["Access-Control-Allow-Origin"] = "*"
     headers["Access-Control-Expose-Headers"] = EXPOSED
     headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    if request.method == "OPTIONS" and request.path in PREFLIGHT_PATHS:
+    if method == "OPTIONS" and path in PREFLIGHT_PATHS:
         headers["Access-Control-Allow-Methods"] = "POST"
         headers["Access-Control-Allow-Headers"] = "Content-Type"
         headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS

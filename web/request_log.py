@@ -5,6 +5,7 @@ access key. The id is the client's `X-Request-Id` if that is 1 to 64 letters, di
 log and ours can be joined, else a random one; the answer repeats it.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,6 +16,8 @@ from flask import Flask, Response, request
 
 HEADER = "X-Request-Id"
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
+
+requests_log = logging.getLogger("web.requests")  # has the event `request`
 
 _ID = re.compile("[A-Za-z0-9._-]{1,64}", re.ASCII)
 # In the WSGI environment.
@@ -33,6 +36,11 @@ def trace(app: Flask) -> None:
     def repeat(response: Response) -> Response:
         response.headers[HEADER] = request.environ[_REQUEST_ID]
         return response
+
+
+def environ_of(method: str, route: str, leaf_index: int) -> dict[str, object]:
+    """What `request_fields` needs of a request, without an id of the client's, that no application saw."""
+    return {"REQUEST_METHOD": method, _REQUEST_ID: _request_id(""), _ROUTE: route, _LEAF_INDEX: leaf_index}
 
 
 def note_leaf(index: int) -> None:

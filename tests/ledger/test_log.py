@@ -12,7 +12,7 @@ from sqlalchemy import inspect, text
 
 from ledger.checkpoint import open_checkpoint
 from ledger.database import writing
-from ledger.errors import LogConflict, NotFound, ParseError, ProofInvalid, StatementRefused, StoreError
+from ledger.errors import LedgerError, LogConflict, NotFound, ParseError, ProofInvalid, StatementRefused, StoreError
 from ledger.keys import SigningKey
 from ledger.log import Log
 from ledger.merkle import EMPTY_ROOT, Frontier, check_consistency, check_inclusion, leaf_hash, root_of
@@ -315,4 +315,20 @@ def test_a_clock_that_jumps_loses_nothing(log: Log, run: Run, monkeypatch: pytes
     back = log.submit_many([item, late])
     assert [entry.index for entry in back] == [ahead.index + 1, ahead.index + 2]
     assert back[0].logged < ahead.logged
+    assert log.fsck().ok
+
+
+def test_submit_each_answers_each_statement_by_itself(log: Log, run: Run) -> None:
+    log.submit_many(run.registrations())
+    first, second = (statement for statement, _ in run.generations(2))
+    size = log.size()
+    answers = log.submit_each([first, b"junk", second, first, second[:-1] + bytes([second[-1] ^ 1])])
+    assert [answer.code if isinstance(answer, LedgerError) else (answer.index, answer.new) for answer in answers] == [
+        (size, True),
+        "cose_tag",
+        (size + 1, True),
+        (size, False),
+        "statement_signature",
+    ]
+    assert log.submit_each([]) == []
     assert log.fsck().ok

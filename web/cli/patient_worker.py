@@ -2,7 +2,8 @@
 
 A connection gets a thread when its request has arrived: the head and, up to 64 KiB, the body. Until then it waits in
 the poller, where it costs a file handle, and is closed after the keep-alive time. A larger body is read in the thread,
-with a limit for each pause and one for the whole. Made for plain HTTP; TLS is the business of the proxy before it.
+with a limit for each pause and one for the whole. Plain submissions get no thread of their own: direct_lane.py.
+Made for plain HTTP; TLS is the business of the proxy before it.
 """
 
 import re
@@ -10,12 +11,15 @@ import resource
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from web.cli.direct_lane import DirectLane, Outcome
 
 HEAD_BYTES_MAX = 16 << 10  # beyond it the parser has its say
 WAIT_BYTES_MAX = 64 << 10  # a request up to this size is there as a whole before it gets a thread
@@ -43,6 +47,13 @@ class PatientWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._started: dict[TConn, float] = {}  # connections with a thread, and since when
+        self._lane: DirectLane | None = None  # None: the application has no direct submissions
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        direct = self.app.running.direct
+        if direct is not None:
+            self._lane = DirectLane(direct, lambda given: self.method_queue.defer(self._take_back, given))
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -59,12 +70,42 @@ class PatientWorker(ThreadWorker):
         self.poller.register(client, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def on_pending_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        if has_arrived(conn, client):
+        data = arrived(conn, client)
+        if data is None:
+            return
+        if self._goes_direct(conn, data):
+            self.poller.unregister(client)
+            self.pending_conns.remove(conn)
+        else:
             super().on_pending_socket_readable(conn, client)
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        if has_arrived(conn, client):
+        data = arrived(conn, client)
+        if data is None:
+            return
+        if self._goes_direct(conn, data):
+            self.poller.unregister(client)
+            self.keepalived_conns.remove(conn)
+        else:
             super().on_client_socket_readable(conn, client)
+
+    def _goes_direct(self, conn: TConn, data: bytes) -> bool:
+        """Whether the lane took the request. It does not while the answer would have to close the connection."""
+        keeps = self.alive and len(self.keepalived_conns) < self.max_keepalived
+        return keeps and self._lane is not None and self._lane.take(conn, data)
+
+    def _take_back(self, given: Sequence[tuple[TConn, Outcome]]) -> None:
+        """In the poller's thread: connections from the lane wait for their next request, or for a thread, or end."""
+        for conn, outcome in given:
+            if outcome is Outcome.LEFT:
+                self.enqueue_req(conn)
+            elif outcome is Outcome.BROKEN:
+                self.nr_conns -= 1
+                conn.close()
+            else:
+                conn.set_timeout()
+                self.keepalived_conns.append(conn)
+                self.poller.register(conn.sock, EVENT_READ, partial(self.on_client_socket_readable, conn))
 
     def enqueue_req(self, conn: TConn) -> None:
         self._started[conn] = time.monotonic()
@@ -84,23 +125,27 @@ class PatientWorker(ThreadWorker):
                 conn.sock.shutdown(socket.SHUT_RD)  # a thread that reads sees the end; one that answers goes on
 
 
-def has_arrived(conn: Any, client: socket.socket) -> bool:
-    """Whether a thread can have the connection. If not, the poller wakes when more has come than is there now."""
+def arrived(conn: Any, client: socket.socket) -> bytes | None:
+    """What is there, and stays there, if a thread can have the connection; empty at its end or after an error.
+
+    If None, the poller wakes when more has come than is there now.
+    """
     try:
         data = client.recv(HEAD_BYTES_MAX + WAIT_BYTES_MAX, socket.MSG_PEEK)
     except BlockingIOError:
-        return False
+        return None
     except OSError:
-        return True  # the thread meets the error, and closes
+        return b""  # the thread meets the error, and closes
     wanted = _wanted(data)
     if len(data) < wanted and len(data) >= getattr(conn, "wanted", 1):
         conn.wanted = wanted
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
-        return False
+        return None
     # All is there; or it woke for less than it waited for, which is how the end of a connection looks.
-    conn.wanted = 1
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-    return True
+    if getattr(conn, "wanted", 1) > 1:
+        conn.wanted = 1
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+    return data
 
 
 def _wanted(data: bytes) -> int:

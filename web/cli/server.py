@@ -17,6 +17,7 @@ from web.cli.server_log import ServerLog
 from web.settings import Settings
 
 if TYPE_CHECKING:
+    from web.direct import DirectSubmission
     from web.services import Services
 
 GRACE_SECONDS = 30  # for requests that are running when the service is told to stop
@@ -31,6 +32,7 @@ class Running:
     announce: Callable[[], None]
     close: Callable[[], None]
     started: Callable[[Callable[[], int]], None] = lambda _: None  # is given what counts the open connections
+    direct: "DirectSubmission | None" = None  # None: all requests go to the application
 
 
 def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
@@ -38,6 +40,7 @@ def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
 
     def build() -> Running:
         from web import create_app
+        from web.direct import DirectSubmission
         from web.metrics import metrics_of
         from web.services import build_services
 
@@ -46,8 +49,11 @@ def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
         if services.feeder is not None:
             services.feeder.start()
         app = create_app(services)
-        started = metrics_of(app).count_connections
-        return Running(app, lambda: _announce(services, as_json), services.close, started)
+        metrics = metrics_of(app)
+        direct = DirectSubmission(app, services, metrics)
+        return Running(
+            app, lambda: _announce(services, as_json), services.close, metrics.count_connections, direct
+        )
 
     run_wsgi(settings.host, settings.port, request_threads, build, as_json)
 

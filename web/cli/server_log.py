@@ -8,9 +8,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from web.logs import stack_of
-from web.request_log import request_fields
-
-_log = logging.getLogger("web.requests")
+from web.request_log import request_fields, requests_log
 
 
 class ServerLog(Logger):
@@ -23,14 +21,14 @@ class ServerLog(Logger):
 
     @property
     def access_log_enabled(self) -> bool:
-        return _log.isEnabledFor(logging.INFO)
+        return requests_log.isEnabledFor(logging.INFO)
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         if self.access_log_enabled:
             fields = request_fields(
                 environ, int(str(resp.status)[:3]), getattr(resp, "sent", None), request_time.total_seconds()
             )
-            _log.info("request", extra=fields)
+            requests_log.info("request", extra=fields)
 
     def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         """While an exception is handled, the message quotes it, and that quotes the request that it could not read."""
