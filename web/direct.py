@@ -106,7 +106,7 @@ class DirectSubmission:
         return answers
 
     def _answer(self, entry: Entry, started: float) -> bytes:
-        body = f"{self._json.dumps(new_record_json(self._services, entry, None))}\n".encode()
+        body = bytes(self._json.response(new_record_json(self._services, entry, None)).data)  # type: ignore[attr-defined]
         environ, seconds = environ_of("POST", PATH, entry.index), time.perf_counter() - started
         fields = request_fields(environ, 201, len(body), seconds)
         requests_log.info("request", extra=fields)

@@ -319,7 +319,6 @@ def test_a_clock_that_jumps_loses_nothing(log: Log, run: Run, monkeypatch: pytes
 
 
 def test_submit_each_answers_each_statement_by_itself(log: Log, run: Run) -> None:
-    log.submit_many(run.registrations())
     first, second = (statement for statement, _ in run.generations(2))
     size = log.size()
     answers = log.submit_each([first, b"junk", second, first, second[:-1] + bytes([second[-1] ^ 1])])

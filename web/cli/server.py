@@ -51,9 +51,7 @@ def run_server(settings: Settings, request_threads: int, as_json: bool) -> None:
         app = create_app(services)
         metrics = metrics_of(app)
         direct = DirectSubmission(app, services, metrics)
-        return Running(
-            app, lambda: _announce(services, as_json), services.close, metrics.count_connections, direct
-        )
+        return Running(app, lambda: _announce(services, as_json), services.close, metrics.count_connections, direct)
 
     run_wsgi(settings.host, settings.port, request_threads, build, as_json)
 
