@@ -14,7 +14,6 @@ from ledger.index.segments import Kind, add_segment, part_of
 from ledger.index.tables import ALL_TEXTS
 from ledger.index.terms import rarest_terms, weigher, windows_of
 from ledger.index.text import Text
-from ledger.index.winnow import edges_of
 
 _MASK = (1 << 64) - 1
 
@@ -51,7 +50,7 @@ class Batch:
                 normal_digest=output.normal_digest,
                 echo_permille=echo_of(output, prompt),
                 fingerprints=[shingles.hashes[i] & _MASK for i in output.fingerprints],
-                edges=[edges_of(output.units, i, shingles.ends[i]) for i in output.fingerprints],
+                edges=output.edges,
                 windows=windows_of(output.units, output.terms),
             )
         )

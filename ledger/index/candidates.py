@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 from ledger.index.rules import PLACES_PER_HASH_MAX, SHINGLE_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
 from ledger.index.segments import Posting
 from ledger.index.text import Text
-from ledger.index.winnow import edges_of, may_be_run
+from ledger.index.winnow import may_be_run
 
 
 def hits_by_record(pasted: Text, found: Iterable[Posting], weight: int) -> dict[int, set[int]]:
@@ -16,7 +16,7 @@ def hits_by_record(pasted: Text, found: Iterable[Posting], weight: int) -> dict[
     for number, start in enumerate(pasted.fingerprints):
         known = places[pasted.shingles.hashes[start]]
         if len(known) < PLACES_PER_HASH_MAX:
-            known.append((number, edges_of(pasted.units, start, pasted.shingles.ends[start])))
+            known.append((number, pasted.edges[number]))
     hits: dict[int, set[int]] = defaultdict(set)
     for posting in found:
         for number, edges in places[posting.hash]:

@@ -7,7 +7,9 @@ from ledger.index.text import Text
 def echoed_units(text: Text, prompt: Text) -> bytearray:
     """1 for each unit of `text` that stands in a shingle (5 words) which the prompt has too, else 0."""
     echoed = bytearray(len(text.units))
-    known = set(prompt.shingles.hashes)
+    known = set(prompt.shingles.hashes).intersection(text.shingles.hashes)
+    if not known:
+        return echoed
     for start, (value, end) in enumerate(zip(text.shingles.hashes, text.shingles.ends, strict=True)):
         if value in known:
             echoed[start:end] = b"\1" * (end - start)
@@ -34,5 +36,5 @@ def _echo_of(output: Text, prompt: Text) -> int:
     if not units.totals[-1]:
         return 0
     echoed = echoed_units(output, prompt)
-    weight = sum(units.weight(i, i + 1) for i in range(len(units)) if echoed[i])
+    weight = sum(units.weight(i, i + 1) for i, echoes in enumerate(echoed) if echoes)
     return weight * 1000 // units.totals[-1]

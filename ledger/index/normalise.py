@@ -35,7 +35,9 @@ def normalise(text: str) -> str:
         folded = text.lower().translate(_ASCII)
     else:
         folded = _fold_characters(_fold_piles(_patterns().dropped.sub("", text)))
-    return _RUNS.sub(lambda match: _SHORT[match[0][0]], folded).strip(" ")
+    if "  " in folded or "--" in folded or "...." in folded:
+        folded = _RUNS.sub(lambda match: _SHORT[match[0][0]], folded)
+    return folded.strip(" ")
 
 
 class Trace:

@@ -13,6 +13,7 @@ from typing import Final
 
 from ledger.index.rules import PRIOR_TEXTS, TERM_WINDOW_WEIGHT, TERMS_PER_WINDOW, WORD_WEIGHT
 from ledger.index.units import Units
+from ledger.index.winnow import ends_of
 
 _PERSON: Final = b"rail-term/1"
 
@@ -21,19 +22,11 @@ Weigh = Callable[[int], int]  # a term's weight: thousandths of the natural loga
 
 def terms_of(units: Units) -> list[int]:
     """One term for each unit that has the weight of a word from it on: 31 bits of its hash."""
-    words, totals = units.words, units.totals
-    if totals[-1] == WORD_WEIGHT * len(words):  # words only
+    words = units.words
+    if units.only_words:
         return list(map(_hash, words))
-    terms: list[int] = []
-    end = 0
-    for start in range(len(units)):
-        least = totals[start] + WORD_WEIGHT
-        if totals[-1] < least:
-            break
-        while totals[end] < least:
-            end += 1
-        terms.append(_hash(words[start] if end == start + 1 else " ".join(words[start:end])))
-    return terms
+    ends = ends_of(units, WORD_WEIGHT)
+    return [_hash(words[i] if end == i + 1 else " ".join(words[i:end])) for i, end in enumerate(ends)]
 
 
 def windows_of(units: Units, terms: list[int]) -> list[set[int]]:
@@ -51,7 +44,8 @@ def rarest_terms(windows: Iterable[set[int]], weigh: Weigh) -> set[int]:
     """The terms that a record is found by: the rarest of every 50 words."""
     chosen: set[int] = set()
     for window in windows:
-        chosen.update(sorted(window, key=lambda term: (-weigh(term), term))[:TERMS_PER_WINDOW])
+        ranked = sorted([(-weigh(term), term) for term in window])
+        chosen.update(term for _, term in ranked[:TERMS_PER_WINDOW])
     return chosen
 
 
@@ -60,11 +54,10 @@ def weigher(texts_of_term: Mapping[int, int], texts: int) -> Weigh:
 
     A new index knows nothing of its language: it begins as if it had PRIOR_TEXTS texts with the words of books.
     """
-    known = _prior()
+    known, whole = _prior(), texts + PRIOR_TEXTS + 1
 
-    @cache
     def weigh(term: int) -> int:
-        return round(1000 * log((texts + PRIOR_TEXTS + 1) / (texts_of_term.get(term, 0) + known.get(term, 0) + 0.5)))
+        return round(1000 * log(whole / (texts_of_term.get(term, 0) + known.get(term, 0) + 0.5)))
 
     return weigh
 

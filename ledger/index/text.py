@@ -11,7 +11,7 @@ from ledger.index.readable import readable
 from ledger.index.runs import Automaton
 from ledger.index.terms import terms_of
 from ledger.index.units import Units, units_of
-from ledger.index.winnow import Shingles, shingles_of, winnow
+from ledger.index.winnow import Shingles, edges_of, shingles_of, winnow
 
 _SEGMENT_CHARS_MAX: Final = 1000  # of a segment's normal form: at most 31 characters of at most 18 each
 
@@ -71,6 +71,11 @@ class Text:
     def fingerprints(self) -> list[int]:
         """Which of the shingles are fingerprints, ascending."""
         return winnow(self.shingles.hashes)
+
+    @cached_property
+    def edges(self) -> list[int]:
+        """What stands beside each fingerprint."""
+        return edges_of(self.units, self.fingerprints, [self.shingles.ends[i] for i in self.fingerprints])
 
     @cached_property
     def automaton(self) -> Automaton:

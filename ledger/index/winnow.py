@@ -8,12 +8,17 @@
 Schleimer, Wilkerson, Aiken: Winnowing, SIGMOD 2003.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Final
 from zlib import crc32
 
-from ledger.index.rules import FINGERPRINT_RULES, SHINGLE_WEIGHT, WINDOW_SHINGLES
+import numpy as np
+
+from ledger.index.rules import FINGERPRINT_RULES, SHINGLE_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
 from ledger.index.units import Units
 
 _PERSON: Final = FINGERPRINT_RULES.encode("ascii")
@@ -29,19 +34,23 @@ class Shingles:
 
 def shingles_of(units: Units) -> Shingles:
     """One shingle for each unit that has SHINGLE_WEIGHT from it on."""
-    hashes: list[int] = []
-    ends: list[int] = []
-    words, totals = units.words, units.totals
-    end = 0
-    for start in range(len(units)):
-        least = totals[start] + SHINGLE_WEIGHT
-        if totals[-1] < least:
-            break
-        while totals[end] < least:
-            end += 1
-        hashes.append(_hash(" ".join(words[start:end])))
-        ends.append(end)
-    return Shingles(hashes, ends)
+    ends = ends_of(units, SHINGLE_WEIGHT)
+    words = [word.encode() for word in units.words]
+    joined, starts = b" ".join(words), list(accumulate([len(word) + 1 for word in words], initial=0))
+    digests = [
+        blake2b(joined[start : starts[end] - 1], digest_size=8, person=_PERSON).digest()
+        for start, end in zip(starts, ends, strict=False)
+    ]
+    return Shingles(np.frombuffer(b"".join(digests), ">i8").tolist(), ends)
+
+
+def ends_of(units: Units, weight: int) -> list[int]:
+    """For each unit that has this weight from it on, the end of the shortest run of units with it."""
+    if units.only_words:
+        return list(range(-(-weight // WORD_WEIGHT), len(units) + 1))
+    totals = np.array(units.totals)
+    ends = np.searchsorted(totals, totals[:-1] + weight)
+    return ends[ends < len(totals)].tolist()
 
 
 def winnow(hashes: list[int]) -> list[int]:
@@ -49,31 +58,23 @@ def winnow(hashes: list[int]) -> list[int]:
 
     Fewer shingles than a window has are one window.
     """
-    kept: list[int] = []
-    least = -1
-    for last, value in enumerate(hashes):
-        first = max(0, last - WINDOW_SHINGLES + 1)
-        if least < first:
-            window = hashes[last : first - 1 if first else None : -1]
-            least = last - window.index(min(window))
-        elif value <= hashes[least]:
-            least = last
-        if last - first + 1 == min(WINDOW_SHINGLES, len(hashes)) and (not kept or kept[-1] != least):
-            kept.append(least)
-    return kept
+    size = min(WINDOW_SHINGLES, len(hashes))
+    if not size:
+        return []
+    values, count = np.array(hashes), len(hashes) - size + 1
+    least = np.array([values[i : i + count] for i in range(size)])[::-1].argmin(axis=0)  # counted from the window's end
+    least = np.arange(size - 1, len(hashes)) - least
+    return least[np.flatnonzero(np.diff(least, prepend=-1))].tolist()
 
 
-def edges_of(units: Units, start: int, end: int) -> int:
-    """What stands beside the shingle of units start <= i < end: a hexadecimal digit for each of two units each way.
+def edges_of(units: Units, starts: Sequence[int], ends: Sequence[int]) -> list[int]:
+    """What stands beside each shingle of units start <= i < end: a hexadecimal digit for each of two units each way.
 
     0 is the text's edge. Stored with the hash, it tells most chance hits from runs without loading a text.
     """
-    words, count = units.words, len(units)
-    left = _digit(words[start - 1]) if start > 0 else 0
-    left2 = _digit(words[start - 2]) if start > 1 else 0
-    right = _digit(words[end]) if end < count else 0
-    right2 = _digit(words[end + 1]) if end + 1 < count else 0
-    return left << 12 | left2 << 8 | right << 4 | right2
+    digits = np.array([0, 0, *map(_digit, units.words), 0, 0])  # of unit i at i + 2
+    left, right = np.array(starts, dtype=int), np.array(ends, dtype=int) + 2
+    return (digits[left + 1] << 12 | digits[left] << 8 | digits[right] << 4 | digits[right + 1]).tolist()
 
 
 def may_be_run(ours: int, theirs: int) -> bool:
@@ -88,9 +89,6 @@ def may_be_run(ours: int, theirs: int) -> bool:
     return left + right >= 2
 
 
-def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8, person=_PERSON).digest(), "big", signed=True)
-
-
+@lru_cache(maxsize=1 << 16)
 def _digit(word: str) -> int:
     return crc32(word.encode()) % 15 + 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ledger.index.rules import RUN_WEIGHT_MIN, SHINGLE_WEIGHT, WINDOW_SHINGLES
 from ledger.index.text import Text
 from ledger.index.units import units_of
-from ledger.index.winnow import edges_of, may_be_run, shingles_of, winnow
+from ledger.index.winnow import may_be_run, shingles_of, winnow
 
 UNITS = st.lists(st.sampled_from(["a ", "b ", "c ", "d ", "\u4e2d", "\u6587", "\u0e01", "\u0e02"]), max_size=60)
 
@@ -75,4 +75,4 @@ def test_edges_count_outwards(ours: int, theirs: int, possible: bool) -> None:
 
 
 def _edges(text: Text, shingle: int) -> int:
-    return edges_of(text.units, shingle, text.shingles.ends[shingle])
+    return text.edges[text.fingerprints.index(shingle)]
