@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from ledger.errors import ParseError
 from ledger.index.cover import Piece, cover, union_weight
-from ledger.index.rules import RULES, RUN_WEIGHT_MIN, WORD_WEIGHT
-from ledger.index.search import evidence_weight
+from ledger.index.rules import PRIVATE_WEIGHT, RULES, RUN_WEIGHT_MIN, WORD_WEIGHT
 from ledger.index.text import Text
 
 BUCKET_ENTRIES: Final = 512  # expected in a bucket, at most
@@ -87,14 +86,14 @@ def runs(text: Text, records_of: Mapping[int, Sequence[int]]) -> list[Piece]:
 
 
 def judged(text: Text, records_of: Mapping[int, Sequence[int]]) -> dict[str, Any]:
-    """The verdict on a text of enough words: `excerpt` if a record has a run of the length that SPEC.md section 8 asks.
+    """The verdict on a text of enough words: `excerpt` if a record has a run of PRIVATE_WEIGHT, or of half of the text.
 
     A run is known as far as its fingerprints reach, up to three words less at each end than it is. What the records'
     prompts contained cannot be subtracted.
     """
     units = text.units
     known = [piece for piece in runs(text, records_of) if units.weight(piece.start, piece.end) >= RUN_WEIGHT_MIN]
-    needed = evidence_weight(text)
+    needed = max(RUN_WEIGHT_MIN, min(PRIVATE_WEIGHT, units.totals[-1] // 2))
     proved = {piece.record_id for piece in known if units.weight(piece.start, piece.end) >= needed}
     chosen = cover((piece for piece in known if piece.record_id in proved), units, bytearray(len(units)))
     spans = []

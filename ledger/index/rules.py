@@ -20,11 +20,15 @@ DENSE_WEIGHT: Final = 1
 SHINGLE_WEIGHT: Final = 5 * WORD_WEIGHT  # k = 5 words, 7 Han characters, 25 Thai letters
 WINDOW_SHINGLES: Final = 4  # w = 4: of 4 neighbouring shingles, at least one is kept
 RUN_WEIGHT_MIN: Final = 8 * WORD_WEIGHT  # t = k + w - 1 = 8 words: a shared run of this weight shares a fingerprint
-# What a record needs in one run before any of its runs count, of a short text half: 16 words that tell as much as
-# TELLING_WEIGHT, or 24 words of any kind. SPEC.md section 8.
-EVIDENCE_WEIGHT: Final = 16 * WORD_WEIGHT
-EVIDENCE_WEIGHT_PLAIN: Final = 24 * WORD_WEIGHT
-TELLING_WEIGHT: Final = 60_000  # of the run's terms that the record's prompt has not; see terms.weigher
+# What a record needs in one run before any of its runs count: so much, or nearly all of the text, or a run that tells
+# (weight, and the weight of its terms that the record's prompt has not; see terms.weigher) in a text that is unlike the
+# record around it. SPEC.md section 8.
+EXCERPT_WEIGHT: Final = 48 * WORD_WEIGHT
+NEARLY_ALL_PERMILLE: Final = 900
+TELLING_RUNS: Final = ((16 * WORD_WEIGHT, 40_000), (24 * WORD_WEIGHT, 20_000))
+UNLIKE_PERMILLE: Final = 150  # of the weight of the terms around a run, at most so much is around it in the record
+AROUND_UNITS_MAX: Final = 200  # before a run and after it
+PRIVATE_WEIGHT: Final = 24 * WORD_WEIGHT  # in one run, of a shorter text half: a private lookup sees no texts
 # A phrase that so many different outputs have, if it is no longer than that: it shows no run in particular.
 COMMON_OUTPUTS: Final = 8
 COMMON_WEIGHT_MAX: Final = 32 * WORD_WEIGHT

@@ -10,15 +10,13 @@ from ledger.index.candidates import Candidates, hits_by_record
 from ledger.index.cover import Piece, split_run
 from ledger.index.echo import echoed_units
 from ledger.index.evidence import Evidence, Match
+from ledger.index.excerpt import Shared, evidence_weight
 from ledger.index.loading import Load
 from ledger.index.rules import (
     CANDIDATES_MAX,
     COMMON_OUTPUTS,
     COMMON_WEIGHT_MAX,
-    EVIDENCE_WEIGHT,
-    EVIDENCE_WEIGHT_PLAIN,
     RUN_WEIGHT_MIN,
-    TELLING_WEIGHT,
     TWIN_RECORDS_MAX,
     WORK_MAX,
 )
@@ -125,17 +123,9 @@ def _compare(
             if _weight(pasted, piece) >= RUN_WEIGHT_MIN:
                 (match.common if _is_common(pasted, piece, common) else match.kept).append(piece)
         match.subtracted.extend(subtracted)
-    plain = evidence_weight(pasted, EVIDENCE_WEIGHT_PLAIN)
-    telling = [piece for piece in match.kept if _weight(pasted, piece) >= least]
-    if not any(_weight(pasted, piece) >= plain or _tells(pasted, piece, prompt, weigher()) for piece in telling):
+    if not Shared(pasted, record, prompt, runs, match.kept).is_excerpt(weigher):
         match.kept.clear()
     return match
-
-
-def _tells(pasted: Text, piece: Piece, prompt: Text, weigh: Weigh) -> bool:
-    """Whether the piece's terms, but for those of the prompt, are rare enough together to be no chance."""
-    terms = set(pasted.terms[piece.start : piece.end]) - set(prompt.terms)
-    return sum(map(weigh, terms)) >= TELLING_WEIGHT
 
 
 def _is_common(pasted: Text, piece: Piece, common: Set[int]) -> bool:
@@ -154,11 +144,6 @@ def frequent_hashes(found: Iterable[Posting]) -> dict[int, set[int]]:
     for posting in found:
         records[posting.hash].add(posting.record_id)
     return {value: held for value, held in records.items() if len(held) >= COMMON_OUTPUTS}
-
-
-def evidence_weight(pasted: Text, weight: int = EVIDENCE_WEIGHT) -> int:
-    """What one run needs: this weight, of a shorter text half, but no less than RUN_WEIGHT_MIN."""
-    return max(RUN_WEIGHT_MIN, min(weight, pasted.units.totals[-1] // 2))
 
 
 def _weight(pasted: Text, part: Run | Piece) -> int:

@@ -43,5 +43,11 @@ def test_numbers() -> None:
     for name, column in (("floor", 1), ("reworded", 2), ("edited", 3)):
         cells = " | ".join(str(point[column]) for point in POINTS)
         assert re.search(rf"^\| [^|]*`{name}`[^|]* \| {re.escape(cells)} \|$", SPEC, re.MULTILINE), name
-    assert rules.EVIDENCE_WEIGHT == 16 * rules.WORD_WEIGHT
+    claims = SPEC.partition("## 8.")[2].partition("## 9.")[0]
+    assert f"{rules.EXCERPT_WEIGHT // rules.WORD_WEIGHT} words" in claims
+    assert f"{rules.NEARLY_ALL_PERMILLE} thousandths" in claims
+    for weight, telling in rules.TELLING_RUNS:
+        assert f"{weight // rules.WORD_WEIGHT} words whose terms weigh {telling:,}" in claims
+    assert f"{rules.UNLIKE_PERMILLE} thousandths" in claims
+    assert f"{rules.AROUND_UNITS_MAX} units" in claims
     assert rules.RUN_WEIGHT_MIN == 8 * rules.WORD_WEIGHT
