@@ -204,6 +204,19 @@ def test_exactly_the_excerpt_is_marked_inside_a_foreign_text(open_page: Open, st
     keep_screenshot(page, "verify-excerpt-desktop")
 
 
+def test_witnesses_are_asked_for_once_however_many_records_are_shown(
+    open_page: Open, site: Site, story: Entry, generated: Entry
+) -> None:
+    page = open_page("/verify")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    content = site.services.log.content(generated.index)
+    assert content is not None
+    verify(page, f"{STORY}\n\n{content.output_text}", "excerpt")
+    expect(page.locator(".witnesses", has_text="only the log’s own key")).to_have_count(2)
+    assert len([url for url in asked if url.endswith("/log.json")]) == 1
+
+
 def test_the_evidence_is_downloaded_without_the_text(open_page: Open, story: Entry) -> None:
     page = open_page("/verify")
     verify(page, STORY, "exact")

@@ -195,7 +195,7 @@ def test_an_entry_and_its_verdict_in_one_call(log: Log, run: Run) -> None:
 
 
 def test_statements_of_one_operator_do_not_pass_for_anothers(log: Log, run: Run) -> None:
-    other = Run("other.example")
+    other = Run("other.example", run.time)  # its key is valid from the time that the other's statement states
     log.submit(other.sign(other.operator()))
     payload = open_statement(run.one()[0]).payload
     assert_refused(

@@ -3,8 +3,8 @@
 import { facts, h, hash, hint, nameOf, notice, number, plural, share, state, when } from "./dom.js";
 import { request } from "./http.js";
 
-/** Separate lines of evidence about one record: never one score. */
-export function evidence(record, verdict, rank) {
+/** Separate lines of evidence about one record: never one score. `cosigners`: as of `askCosigners`, for all records. */
+export function evidence(record, verdict, rank, cosigners) {
   const own = verdict.spans.filter((span) => span.record_id === record.record_id && !span.subtracted);
   return h("section", { "data-record": record.record_id },
     h("h2", {}, rank === 0 ? "Evidence: " : "Also: ", h("a", { href: `/records/${record.record_id}` }, `record ${record.record_id}`)),
@@ -19,24 +19,27 @@ export function evidence(record, verdict, rank) {
       record.model ? ["Model", h("a", { href: `/models/${record.model.root}` }, record.model.name ?? "not registered here"), hint("root ", hash(record.model.root))] : null,
       ["Assurance", assurance(record)],
       ["Replay", ...replays(record)],
-      ["Witnesses", witnesses()],
+      ["Witnesses", witnesses(cosigners)],
       ["In the log", h("a", { href: "/log" }, verdict.log.origin), hint(`leaf ${record.record_id} of a tree of ${number(verdict.log.size)}, leaf hash `, hash(record.leaf_hash))],
     ),
   );
 }
 
-/** Who cosigned the log's latest checkpoint, once the log's page has said so. */
-function witnesses() {
-  const words = h("span", { class: "witnesses" }, "…");
-  const say = ({ witnesses: known }) => {
+/** Promises, in words, who cosigned the log's latest checkpoint: one request, however many records are shown. */
+export async function askCosigners() {
+  try {
+    const { witnesses: known } = await (await request("/log.json")).json();
     if (!known) return "none: only the log’s own key vouches for it";
     const cosigned = known.keys.filter((key) => key.time).length;
     return `${cosigned} of ${known.keys.length} cosigned the latest checkpoint; the quorum (${known.quorum}) is ${known.met ? "met" : "not met"}`;
-  };
-  request("/log.json")
-    .then((response) => response.json())
-    .then((body) => words.replaceChildren(say(body)))
-    .catch(() => words.replaceChildren("not known: the log’s page did not answer"));
+  } catch {
+    return "not known: the log’s page did not answer";
+  }
+}
+
+function witnesses(cosigners) {
+  const words = h("span", { class: "witnesses" }, "…");
+  cosigners.then((sentence) => words.replaceChildren(sentence));
   return words;
 }
 

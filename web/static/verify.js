@@ -1,7 +1,7 @@
 // The verify page: pasted text in, evidence out.
 
 import { h, hash, hint, nameOf, plural, share, state } from "./dom.js";
-import { evidence, meaning, others } from "./evidence.js";
+import { askCosigners, evidence, meaning, others } from "./evidence.js";
 import { post } from "./http.js";
 import { takeOver } from "./memory.js";
 import { lookUp } from "./private.js";
@@ -63,10 +63,11 @@ function showPrivate(text, verdict) {
 }
 
 function show(text, verdict) {
+  const cosigners = verdict.records.length > 0 ? askCosigners() : null;
   answer.replaceChildren(headline(verdict));
   details.replaceChildren(
     verdict.spans.length > 0 ? highlighted(text, verdict) : "",
-    ...verdict.records.slice(0, SHOWN_RECORDS).map((record, rank) => evidence(record, verdict, rank)),
+    ...verdict.records.slice(0, SHOWN_RECORDS).map((record, rank) => evidence(record, verdict, rank, cosigners)),
     others(verdict.records.slice(SHOWN_RECORDS)),
     verdict.records.length > 0 ? meaning(text, verdict) : "",
   );
