@@ -33,8 +33,9 @@ class SentencePieceCodec:
         self.controls = {piece.text: id for id, piece in enumerate(stored) if piece.type == PieceType.CONTROL}
         self._byte_ids = {self.pieces[id]: id for id, piece in enumerate(stored) if piece.type == PieceType.BYTE}
         self._byte_id_set = frozenset(self._byte_ids.values())
-        own = [self.pieces[id].decode() for id, piece in enumerate(stored) if piece.type == PieceType.USER_DEFINED]
-        probe = _PROBE + "|".join(own)
+        # Texts that sentencepiece takes as a whole, and those it must not: releases before 0.2.3 did, which loses them.
+        probed = (PieceType.USER_DEFINED, PieceType.UNUSED)
+        probe = _PROBE + "|".join(piece.text.replace(SPACE, " ") for piece in stored if piece.type in probed)
         for beginning in (True, False):
             decoded = b"".join(self.pieces[id] for id in self.encode(probe, beginning))
             if decoded != b" " * (beginning and self.space_before) + probe.encode():

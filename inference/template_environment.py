@@ -7,6 +7,7 @@ Why not a process with limits, or a clock? It would cost more than the template 
 """
 
 from collections.abc import Callable, Collection, Iterable
+from math import isfinite
 from typing import Any, NoReturn
 
 from jinja2 import TemplateError, TemplateRuntimeError, nodes, pass_context
@@ -62,6 +63,10 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         refused = next(tree.find_all(_REFUSED), None)
         if refused is not None:
             raise TemplateError(f"line {refused.lineno}: {type(refused).__name__.lower()} is not supported")
+        for constant in tree.find_all(nodes.Const):
+            # Jinja would compile it to the name `inf`, which nothing defines.
+            if isinstance(constant.value, float) and not isfinite(constant.value):
+                raise TemplateError(f"line {constant.lineno}: a number is too large for floating point")
         return _Paid().visit(tree)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:

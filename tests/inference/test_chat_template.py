@@ -335,6 +335,8 @@ INVALID = {
     "a long sum": "{{ " + "1+" * 15000 + "1 }}",
     "too many characters": "x" * (TEMPLATE_CHARS_MAX + 1),
     "a break outside a loop": "{% break %}",
+    "a number without end": "{{ 1e999 }}",
+    "a number without end in what is never run": "{% if false %}{{ [1e999] }}{% endif %}",
 }
 
 

@@ -13,9 +13,11 @@ from small_vocabulary import CHAT_CONTROLS, OWN, byte_pair_vocabulary, sentencep
 
 from inference.convert.gguf_container import read_container
 from inference.convert.llama2c_vocabulary import llama2c_vocabulary
+from inference.convert.sentencepiece_writer import PieceType, with_pieces
 from inference.convert.sources import Source
 from inference.convert.vocabulary import gguf_vocabulary
 from inference.errors import TokenizerError
+from inference.sentencepiece_model import SentencePieceModel
 from inference.tokenizer import TEXT_BYTES_MAX, Tokenizer
 from inference.vocabulary import Vocabulary
 
@@ -159,6 +161,16 @@ def test_ids_without_a_piece_are_valid_and_have_no_bytes(vocabulary: Vocabulary)
     with pytest.raises(TokenizerError) as caught:
         Tokenizer(vocabulary, rows=pieces - 1)
     assert caught.value.code == "vocabulary_mismatch"
+
+
+@pytest.mark.parametrize("text", ["n", "ing", "\u2581the"])
+def test_text_of_an_unused_piece_goes_through_others(text: str) -> None:
+    model = SentencePieceModel.decode(small_vocabulary())
+    pieces = [piece._replace(type=PieceType.UNUSED) if piece.text == text else piece for piece in model.pieces]
+    tokenizer = Tokenizer(replace(sentencepiece_vocabulary(), data=with_pieces(model, pieces)))
+    ids = tokenizer.encode("the inn is singing")
+    assert tokenizer.decode(ids) == b"the inn is singing"
+    assert pieces.index(next(piece for piece in pieces if piece.text == text)) not in ids
 
 
 def test_bos_and_stops_must_be_control_pieces() -> None:
