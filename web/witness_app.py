@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 
 from ledger.errors import LedgerError, NotFound, ParseError, ProofInvalid, SignatureInvalid, StoreError
 from ledger.witness import StaleSize, Witness
+from ledger.witness.rates import RateLimited
 from ledger.witness.request import REQUEST_BYTES_MAX, SIZE_TYPE, format_size
 from web import request_log
 
@@ -55,6 +56,10 @@ def create_witness_app(witness: Witness) -> Flask:
         if isinstance(error, HTTPException):
             response = _text(f"{error.name}\n".encode(), error.code or 500)
             response.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
+            return response
+        if isinstance(error, RateLimited):
+            response = _text(f"[{error.code}] {error}\n".encode(), 429)
+            response.headers["Retry-After"] = str(error.seconds)
             return response
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         if status >= 500:

@@ -3,6 +3,7 @@
     request malformed, or its checkpoint                          ParseError          400
     no such log                                                   NotFound            404
     signed by no trusted key, or badly by one                     SignatureInvalid    403
+    more requests than the log's rate allows                      RateLimited         429
     old size above the checkpoint's                               ParseError          400
     old size is not that of our head (0: none)                    StaleSize           409, with our size
     size 0 with another root, a proof where none belongs,
@@ -31,6 +32,7 @@ from ledger.errors import LogConflict, NotFound, ParseError, ProofInvalid, Signa
 from ledger.keys import COSIGNATURE_V1, SigningKey, VerifyKey
 from ledger.merkle import EMPTY_ROOT, HASH_BYTES, check_consistency
 from ledger.note import Note, NoteSignature, parse_note, sign_text, verify_signatures
+from ledger.witness.rates import Rates
 from ledger.witness.request import AddCheckpoint, parse_add_checkpoint
 from ledger.witness.tables import evidence, heads, logs, metadata
 
@@ -93,22 +95,29 @@ class _Signed:
 class Witness:
     """One witness over one SQLite file. Safe for threads and for several processes."""
 
-    def __init__(self, database: Database, keys: Sequence[SigningKey], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        keys: Sequence[SigningKey],
+        clock: Callable[[], float] = time.time,
+        rates: Rates | None = None,
+    ) -> None:
         """`keys` are the witness's own, at least one of algorithm 0x04; each gives a line of every answer."""
         if not keys or any(key.algorithm not in TIMED for key in keys):
             raise ParseError("key_algorithm", "a witness signs with cosignature keys (0x04, 0x06)")
         self.keys = tuple(keys)
         self._database = database
         self._clock = clock
+        self._rates = rates
 
     @classmethod
-    def open(cls, path: Path, keys: Sequence[SigningKey], create: bool = False) -> Self:
+    def open(cls, path: Path, keys: Sequence[SigningKey], create: bool = False, rates: Rates | None = None) -> Self:
         """The witness in this file; only `create` makes one. NotFound `database_missing`, StoreError."""
         database = Database(f"sqlite:///{path}", create=create)
         if create:
             with database.write() as connection:
                 metadata.create_all(connection)
-        return cls(database, keys)
+        return cls(database, keys, rates=rates)
 
     def close(self) -> None:
         self._database.close()
@@ -177,6 +186,8 @@ class Witness:
         """Our cosignature lines for the checkpoint in this request, once it is written down; errors as above."""
         request = parse_add_checkpoint(body)
         signed = self._verify(request.checkpoint)
+        if self._rates is not None:
+            self._rates.take(signed.origin)
         if request.old_size > signed.size:
             raise ParseError(
                 "add_checkpoint_old", f"the old size {request.old_size} is above the checkpoint's {signed.size}"

@@ -12,6 +12,7 @@ from ledger.checkpoint import Checkpoint, open_witnessed
 from ledger.keys import COSIGNATURE_V1, SigningKey
 from ledger.merkle import EMPTY_ROOT
 from ledger.witness import Witness
+from ledger.witness.rates import Rates
 from ledger.witness.request import REQUEST_BYTES_MAX, AddCheckpoint
 from web.witness_app import create_witness_app
 
@@ -52,6 +53,30 @@ def test_other_paths_and_methods(client: FlaskClient) -> None:
         assert client.get(path).status_code == 404, path
     assert client.get("/").text == KEY.vkey + "\n"
     assert client.get("/health").status_code == 200
+
+
+def test_a_log_that_asks_too_often_is_429_and_hinders_no_other(tmp_path: Path) -> None:
+    now = [1000.0]
+    busy, calm = (SigningKey.from_seed(name, b"k" * 32) for name in ("busy.test", "calm.test"))
+    bodies = [
+        AddCheckpoint(0, (), checkpoint.sign(Checkpoint(key.name, 0, EMPTY_ROOT), [key])).format()
+        for key in (busy, calm)
+    ]
+    with Witness.open(tmp_path / "witness.db", [KEY], create=True, rates=Rates(0.2, lambda: now[0])) as witness:
+        for key in (busy, calm):
+            witness.add_log(key.verify_key)
+        client = create_witness_app(witness).test_client()
+        assert {client.post("/add-checkpoint", data=b"old 0\n\nnonsense").status_code for _ in range(9)} == {400}
+        assert [client.post("/add-checkpoint", data=bodies[0]).status_code for _ in range(3)] == [200, 200, 429]
+        refused = client.post("/add-checkpoint", data=bodies[0])
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5") and "witness_rate" in refused.text
+        assert client.post("/add-checkpoint", data=bodies[1]).status_code == 200
+        now[0] -= 3600  # the clock goes back: no more, and no less
+        assert client.post("/add-checkpoint", data=bodies[0]).status_code == 429
+        now[0] += 5
+        assert client.post("/add-checkpoint", data=bodies[0]).status_code == 200
+        now[0] += 1e9  # far ahead: a full bucket, no more
+        assert [client.post("/add-checkpoint", data=bodies[0]).status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_a_body_over_the_limit_is_not_read(client: FlaskClient) -> None:

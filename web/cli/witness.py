@@ -11,6 +11,7 @@ from web.cli.output import CommandError, Exit, emit_json, fact, printable, say, 
 if TYPE_CHECKING:
     from ledger.keys import SigningKey
     from ledger.witness import Witness
+    from ledger.witness.rates import Rates
 
 
 @click.group()
@@ -173,6 +174,13 @@ def evidence(origin: str | None, home: str | None, as_json: bool) -> int:
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @option("--port", type=click.IntRange(1, 65535), default=7380, show_default=True, help="Port to listen on.")
 @option("--request-threads", type=click.IntRange(1, 512), default=16, show_default=True, help="Requests at one time.")
+@option(
+    "--log-rate",
+    type=click.FloatRange(0.01, 10_000),
+    default=10.0,
+    show_default=True,
+    help="Checkpoints a second of one log; beyond it, 429.",
+)
 @log_options
 @home_option
 @json_option
@@ -180,6 +188,7 @@ def serve(
     host: str,
     port: int,
     request_threads: int,
+    log_rate: float,
     log_format: str,
     log_level: str | None,
     home: str | None,
@@ -189,6 +198,7 @@ def serve(
 
     Logs that are added or removed meanwhile count at once.
     """
+    from ledger.witness.rates import Rates
     from web.cli.server import Running, run_wsgi, url_of
     from web.logs import configure
     from web.witness_app import create_witness_app
@@ -196,7 +206,7 @@ def serve(
     folder = _folder(home)
 
     def build() -> Running:
-        opened = _open(folder)
+        opened = _open(folder, Rates(log_rate))
 
         def announce() -> None:
             vkeys = [key.vkey for key in opened.keys]
@@ -229,12 +239,12 @@ def _keys(folder: Path) -> "list[SigningKey]":
     return [SigningKey.load(path) for path in (folder / "witness.key", second) if path.exists() or path != second]
 
 
-def _open(folder: Path) -> "Witness":
+def _open(folder: Path, rates: "Rates | None" = None) -> "Witness":
     from ledger.witness import Witness
 
     if not (folder / "witness.db").exists():
         raise CommandError("no_witness", f"{folder} holds no witness", "make one: rail witness init --name NAME")
-    return Witness.open(folder / "witness.db", _keys(folder))
+    return Witness.open(folder / "witness.db", _keys(folder), rates=rates)
 
 
 def _opened(home: str | None) -> "Witness":
