@@ -17,6 +17,7 @@ FOLDER = Path(__file__).resolve().parent
         ("bench_convert.py", ("--layers", "1", "--shrink", "16")),
         ("bench_sampler.py", ("--vocab", "600", "--rounds", "2")),
         ("bench_serving.py", ("--shape", "tiny", "--tokens", "8")),
+        ("bench_growth.py", ("--sizes", "600,1200", "--postgresql", "")),
         ("bench_storage.py", ("--count", "20", "--postgresql", "")),
         ("bench_verify.py", ("--records", "150")),
         ("bench_quality.py", ("--windows", "1")),
