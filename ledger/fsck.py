@@ -16,11 +16,11 @@ from ledger.checkpoint import open_checkpoint
 from ledger.content import decode_content
 from ledger.content_store import ContentRow
 from ledger.database import Database
-from ledger.errors import LedgerError, StoreError
-from ledger.fsck_entry import EntryChecker, check_leaf
+from ledger.errors import LedgerError
+from ledger.fsck_leaves import Fault, check_leaves
 from ledger.fsck_tree import TreeChecker
 from ledger.keys import VerifyKey
-from ledger.merkle import EMPTY_ROOT, leaf_hash
+from ledger.merkle import EMPTY_ROOT
 from ledger.statement import open_statement
 from ledger.store import EntryRow, Head, Identity
 from ledger.submission import check_content
@@ -28,19 +28,7 @@ from ledger.submission import check_content
 FAULTS_MAX = 10_000  # kept in the report; all are counted and given to `on_fault`
 CONTENTS_PAGE = 32
 
-PAGE_LEAVES = 1024  # read at a time: four tiles, and at most 64 MiB of statements
-
 Progress = Callable[[int, int], None]  # entries checked, entries in all
-ReadPage = Callable[[int, int], list[bytes | None]]  # start, stop -> the stored leaf hashes; None: missing
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is not as it must be."""
-
-    code: str
-    index: int | None  # the leaf it is about; None: the log as a whole, or a hash above the leaves
-    message: str
 
 
 @dataclass(slots=True)
@@ -65,18 +53,20 @@ def check_log(
     progress: Progress | None = None,
     on_fault: Callable[[Fault], None] | None = None,
     hashes_only: bool = False,
+    processes: int = 1,
 ) -> FsckReport:
-    """Checks all of it. StoreError only if the database cannot be asked at all; damage in it is a fault."""
+    """Checks all of it. StoreError only if the database cannot be asked at all; damage in it is a fault.
+
+    With more than one of `processes`, the entries of a log that is not small are checked by that many others.
+    """
     check = _Check(database, identity, progress, on_fault)
-    if hashes_only:
-        head = check.checkpoint()
-        check.tree(head, check.leaves)
-        check.beyond()
-        return check.report
-    check.storage()
+    if not hashes_only:
+        check.storage()
     head = check.checkpoint()
-    check.tree(head, check.entries())
+    check.tree(head, hashes_only, processes)
     check.beyond()
+    if hashes_only:
+        return check.report
     check.registry()
     check.contents(head.size)
     return check.report
@@ -130,76 +120,21 @@ class _Check:
             )
         return head
 
-    def tree(self, head: Head, read: ReadPage) -> None:
+    def tree(self, head: Head, hashes_only: bool, processes: int) -> None:
         """Every entry, every stored hash, and the root."""
         tree = TreeChecker(self._database, self.fault)
-        for low in range(0, head.size, PAGE_LEAVES):
-            high = min(low + PAGE_LEAVES, head.size)
-            tree.add_leaves(read(low, high))
+        for segment in check_leaves(self._database, head.size, hashes_only, processes):
+            self.report.entries += segment.entries
+            for fault in segment.faults:
+                self.fault(fault.code, fault.index, fault.message)
+            tree.add(segment.tiles, segment.rest)
             if self._progress is not None:
-                self._progress(high, head.size)
+                self._progress(segment.stop, head.size)
         root = tree.root()
         if root is None:
             self.fault("root_unknown", None, "the root cannot be computed, because entries or hashes are missing")
         elif root != head.root:
             self.fault("root", None, f"the hashes lead to root {root.hex()}, the checkpoint says {head.root.hex()}")
-
-    def entries(self) -> ReadPage:
-        """Reads a page and checks everything about its entries; returns the stored leaf hashes."""
-        checker = EntryChecker(self.fault)
-
-        def read(low: int, high: int) -> list[bytes | None]:
-            rows = self._rows(low, high)
-            with self._database.read() as connection:
-                for row in rows.values():
-                    checker.check(connection, row)
-            self.report.entries += len(rows)
-            return [rows[index].leaf_hash if index in rows else None for index in range(low, high)]
-
-        return read
-
-    def leaves(self, low: int, high: int) -> list[bytes | None]:
-        """Reads a page and checks only that its statements hash to their leaves."""
-        try:
-            with self._database.read() as connection:
-                statements, stored = store.leaves_between(connection, low, high)
-        except StoreError as error:
-            if error.code != "database_damaged":
-                raise
-            statements, stored = [], []
-        if len(stored) == high - low and list(map(leaf_hash, statements)) == stored:
-            self.report.entries += len(stored)
-            return list(stored)
-        rows = self._rows(low, high)  # once more, to say where the fault is
-        self.report.entries += len(rows)
-        for row in rows.values():
-            check_leaf(row, self.fault)
-        return [rows[index].leaf_hash if index in rows else None for index in range(low, high)]
-
-    def _rows(self, low: int, high: int) -> dict[int, EntryRow]:
-        """The entries of a page; if it cannot be read as a whole, those that can be read one by one."""
-        try:
-            with self._database.read() as connection:
-                rows = {row.leaf_index: row for row in store.entries_between(connection, low, high)}
-        except StoreError as error:
-            if error.code != "database_damaged":
-                raise
-            return {index: row for index in range(low, high) if (row := self._row(index)) is not None}
-        for index in range(low, high):
-            if index not in rows:
-                self.fault("entry_missing", index, f"entry {index} is missing")
-        return rows
-
-    def _row(self, index: int) -> EntryRow | None:
-        try:
-            with self._database.read() as connection:
-                row = store.entry_at(connection, index)
-        except StoreError as error:
-            self.fault("entry_unreadable", index, f"entry {index} cannot be read: {error}")
-            return None
-        if row is None:
-            self.fault("entry_missing", index, f"entry {index} is missing")
-        return row
 
     def beyond(self) -> None:
         """Rows that no checkpoint covers."""

@@ -11,7 +11,7 @@ from ledger.tiles import TILE_WIDTH
 
 
 class TreeChecker:
-    """The tiles at the right edge while leaves stream by: at most 255 hashes a level. None: an unknown hash."""
+    """The tiles at the right edge while they stream by: at most 255 hashes a level. None: an unknown hash."""
 
     def __init__(self, database: Database, fault: ReportFault) -> None:
         self._database = database
@@ -19,9 +19,10 @@ class TreeChecker:
         self._edge: list[list[bytes | None]] = [[]]  # by tile level
         self._done: list[int] = [0]  # complete tiles of each level
 
-    def add_leaves(self, leaf_hashes: Sequence[bytes | None]) -> None:
-        """The next leaves, any number of them."""
-        self._add(0, leaf_hashes)
+    def add(self, tiles: list[bytes | None], rest: Sequence[bytes | None]) -> None:
+        """The roots of the next full tiles of leaves, and the leaf hashes after them; after these nothing comes."""
+        self._full(0, tiles)
+        self._edge[0] += rest
 
     def _add(self, level: int, hashes: Sequence[bytes | None]) -> None:
         if level == len(self._edge):
@@ -31,10 +32,15 @@ class TreeChecker:
         edge += hashes
         starts = range(0, len(edge) - TILE_WIDTH + 1, TILE_WIDTH)
         if starts:
-            computed = [_root(edge[start : start + TILE_WIDTH]) for start in starts]
-            first = self._done[level]
-            self._done[level] += len(starts)
+            computed = [tile_root(edge[start : start + TILE_WIDTH]) for start in starts]
             del edge[: len(starts) * TILE_WIDTH]
+            self._full(level, computed)
+
+    def _full(self, level: int, computed: list[bytes | None]) -> None:
+        """The roots of the next full tiles of a level."""
+        if computed:
+            first = self._done[level]
+            self._done[level] += len(computed)
             self._add(level + 1, self._stored(level + 1, first, computed))
 
     def _stored(self, level: int, first: int, computed: list[bytes | None]) -> list[bytes | None]:
@@ -72,11 +78,11 @@ class TreeChecker:
         below: list[bytes | None] = []
         for hashes in self._edge:
             together = hashes + below
-            below = [_root(together)] if together else []
+            below = [tile_root(together)] if together else []
         return below[0] if below else EMPTY_ROOT
 
 
-def _root(hashes: list[bytes | None]) -> bytes | None:
+def tile_root(hashes: list[bytes | None]) -> bytes | None:
     if None in hashes:
         return None
     known = [value for value in hashes if value is not None]

@@ -120,12 +120,14 @@ class Log(LogReader):
         progress: Progress | None = None,
         on_fault: Callable[[Fault], None] | None = None,
         hashes_only: bool = False,
+        processes: int = 1,
     ) -> FsckReport:
         """Checks the whole log and lists every fault. `progress` hears of entries done and in all.
 
         With `hashes_only`, only what the tree rests on: statements against leaves, stored hashes, root, checkpoint.
+        A program that asks for `processes` can be imported again by them: its work is under `__name__ == "__main__"`.
         """
-        return check_log(self._database, self._identity, progress, on_fault, hashes_only)
+        return check_log(self._database, self._identity, progress, on_fault, hashes_only, processes)
 
     # Appending
 

@@ -215,7 +215,9 @@ def entries_between(connection: Connection, start: int, stop: int) -> list[Entry
 
 def leaves_between(connection: Connection, start: int, stop: int) -> tuple[list[bytes], list[bytes]]:
     """(statements, leaf hashes) of such a range: no more than the tree needs."""
-    rows = connection.execute(_LEAF_RANGE, {"start": start, "stop": stop}).all()
+    cursor = connection.execute(_LEAF_RANGE, {"start": start, "stop": stop}).cursor
+    assert cursor is not None
+    rows = cursor.fetchall()  # the driver's tuples: SQLAlchemy's rows cost as much again
     return [row[1] for row in rows], [row[0] for row in rows]
 
 

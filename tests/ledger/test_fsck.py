@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import filled_log
 import pytest
 from log_samples import LOG_KEY, ORIGIN, Run, tamper
 from sqlalchemy import Table, insert, select, update
 
-from ledger import checkpoint, tables
+from ledger import checkpoint, fsck_leaves, tables
 from ledger.checkpoint import Checkpoint
 from ledger.database import writing
 from ledger.fsck import FAULTS_MAX, Fault
@@ -220,3 +221,25 @@ def test_a_damaged_file_does_not_stop_the_check(sqlite_url: str, rows: Rows) -> 
     unread = {fault.index for fault in report.faults if fault.code in ("entry_unreadable", "entry_missing")}
     assert 200 in unread and len(unread) < 50
     assert report.entries == SIZE - len(unread)
+
+
+@pytest.mark.parametrize("hashes_only", [True, False])
+def test_several_processes_find_what_one_finds(
+    database_url: str, hashes_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 2 * fsck_leaves.SEGMENT_LEAVES + 300  # the last tile is not full, and no entry is a statement
+    with Log.create(database_url, ORIGIN, LOG_KEY) as log:
+        filled_log.fill(log, size, LOG_KEY)
+        assert log.fsck(hashes_only=True).ok
+        tamper(
+            log,
+            "UPDATE entries SET leaf_hash = statement WHERE leaf_index = 5000",
+            "DELETE FROM entries WHERE leaf_index = 8400",
+            "UPDATE nodes SET hash = (SELECT leaf_hash FROM entries WHERE leaf_index = 7) WHERE position = 2",
+        )
+        expected = log.fsck(hashes_only=hashes_only, processes=2)
+        monkeypatch.setattr(fsck_leaves, "PARALLEL_LEAVES_MIN", size)
+        steps: list[int] = []
+        report = log.fsck(lambda done, _: steps.append(done), hashes_only=hashes_only, processes=2)
+    assert report == expected and {"leaf_hash", "entry_missing", "hash"} <= {fault.code for fault in report.faults}
+    assert (report.entries, steps[-1]) == (size - 1, size) and steps == sorted(steps)

@@ -2,4 +2,5 @@
 
 from web.cli import main
 
-main()
+if __name__ == "__main__":  # the processes that check a log import this again
+    main()

@@ -1,5 +1,6 @@
 """`rail log`: the log of the home folder: what it is, whether it is sound, a copy to serve, and erasure of content."""
 
+import os
 from pathlib import Path
 
 import click
@@ -70,7 +71,8 @@ def fsck(hashes_only: bool, home: str | None, as_json: bool) -> int:
 
     settings = settings_from(home=home)
     with open_local(settings) as local, progress("entries") as advance:
-        report = local.log.fsck(progress=advance, hashes_only=hashes_only)
+        processes = len(os.sched_getaffinity(0))
+        report = local.log.fsck(progress=advance, hashes_only=hashes_only, processes=processes)
     task = upkeep.FSCK_HASHES if hashes_only else upkeep.FSCK
     upkeep.record(settings.home, task, report.size, report.fault_count)
     exit_code = Exit.OK if report.ok else Exit.PROOF_FAILED
