@@ -23,6 +23,7 @@ def _write(folder: Path) -> None:
         {"id": f"p{i}", "original": _text(i), "swap": _text(i).replace("a", "e"), "regen_1": _text(100 + i), "n": 1}
         for i in range(12)
     ]
+    pairs[0]["regen_2"] = pairs[1]["original"].upper()  # another record's output: no negative
     (folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
     human = [{"id": i, "human": _text(300 + i), "human_polished": _text(400 + i)} for i in range(8)]
     with gzip.open(folder / "human.jsonl.gz", "wt") as file:
@@ -57,6 +58,8 @@ def test_every_kind_has_its_row(rail: Rail, tmp_path: Path) -> None:
     assert [Path(path).name for path in done.json["plots"]] == [
         f"recall-rail-{name}.svg" for name in ("N1", "N4", "N5")
     ]
+    assert done.json["left_out"] == {"N1": 0, "N2": 0, "N3": 0, "N4": 1, "N5": 0}
+    assert all(sum(row["verdicts"].values()) > 0.999 for row in done.json["rows"] if row["texts"])
     assert "swap" in Path(done.json["plots"][0]).read_text()
 
 

@@ -69,8 +69,9 @@ def matching(
 
     N1 unrelated human texts, N2 human texts on the same topic, N3 another model with the same prompt, N4 the same
     model run again, N5 the human source of a machine-edited text. Thresholds are fitted on one half of the rows and
-    reported on the other. Beside it plain retrieval (BM25), and c2pa-text-binding and iscc-core where installed. Then
-    two tables more: outputs in disguise (invisible characters, look-alikes, markup), and passages in human texts.
+    reported on the other, as are verdicts. Beside it plain retrieval (BM25), and c2pa-text-binding and iscc-core where
+    installed. Then two tables more: outputs in disguise (invisible characters, look-alikes, markup), and passages in
+    human texts.
     """
     from web.bench.matching import cells, disguises, mixed, report, sets
     from web.bench.matching.methods import Method, OurIndex, PlainRetrieval
@@ -102,7 +103,12 @@ def matching(
         if plots is None
         else [path for method in methods for path in write_plots(rows, lengths, method.name, report.RATES[0], plots)]
     )
-    facts = facts_of_run() | {"records": len(read.records), "limit": limit, "not_installed": missing}
+    facts = facts_of_run() | {
+        "records": len(read.records),
+        "limit": limit,
+        "left_out": read.registered,
+        "not_installed": missing,
+    }
     if as_json:
         tables = {"rows": rows, "disguises": in_disguise, "mixed": in_mixture}
         emit_json({"verdict": "measured", **facts, **tables, "plots": [str(path) for path in drawn]})
@@ -112,6 +118,8 @@ def matching(
         say(line)
     for line in report.more_lines(in_disguise, in_mixture):
         say(line)
+    say("\nnegatives left out, as they are word for word a registered output:")
+    say("  " + ", ".join(f"{name} {count}" for name, count in read.registered.items()))
     for path in drawn:
         say(f"  drawn: {path}")
     for package in missing:

@@ -23,17 +23,17 @@ class Cell:
     fitted: list[float] = field(default_factory=list)  # scores of the half that thresholds are fitted on
     reported: list[float] = field(default_factory=list)  # of the other half
     right: list[bool] = field(default_factory=list)  # of the reported: whether the best record is the true one
-    aligned: list[int] = field(default_factory=list)  # of both halves, see Found.aligned; verbatim texts are left out
-    verdicts: Counter[str] = field(default_factory=Counter)  # of both halves, of methods that have verdicts
+    aligned: list[int] = field(default_factory=list)  # of the fitted, see Found.aligned; verbatim texts are left out
+    verdicts: Counter[str] = field(default_factory=Counter)  # of the reported, of methods that have verdicts
 
     def add(self, query: Query, found: Found) -> None:
-        if found.verdict is not None:
-            self.verdicts[found.verdict] += 1
-            if found.verdict not in ("exact", "excerpt"):
-                self.aligned.append(found.aligned)
         if query.fitted:
+            if found.verdict is not None and found.verdict not in ("exact", "excerpt"):
+                self.aligned.append(found.aligned)
             self.fitted.append(found.score)
         else:
+            if found.verdict is not None:
+                self.verdicts[found.verdict] += 1
             self.reported.append(found.score)
             self.right.append(query.target is not None and found.record == query.target)
 

@@ -1,5 +1,7 @@
 """Published fingerprints of texts, if they are installed: the most similar record by exhaustive comparison."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from web.bench.matching.methods import Found, Method
@@ -8,16 +10,15 @@ from web.bench.matching.sets import Registered
 _BITS = 256
 
 
-class _Bits:
-    """Fingerprints of 256 bits, compared by Hamming distance. `fingerprint` gives 32 bytes."""
-
-    name = ""
+class _Bits(ABC):
+    """Fingerprints of 256 bits, compared by Hamming distance."""
 
     def __init__(self, records: list[Registered]) -> None:
         self._known = np.stack([self._packed(record.output_text) for record in records])
 
+    @abstractmethod
     def fingerprint(self, text: str) -> bytes:
-        raise NotImplementedError
+        """32 bytes."""
 
     def _packed(self, text: str) -> np.ndarray:
         return np.frombuffer(self.fingerprint(text), dtype=np.uint64)

@@ -16,7 +16,8 @@ A folder holds `.jsonl` or `.jsonl.gz` files at any depth, one JSON object a lin
                             its prompt, and `human` is N5; in the other rows it is not used. `human_dipper` never is:
                             in DetectRL it belongs to another row's text
 
-Numbers, booleans, `llm`, `kind`, `dataset` and scores are ignored. Texts under 8 words are left out.
+Numbers, booleans, `llm`, `kind`, `dataset` and scores are ignored. Texts under 8 words are left out, and so are
+negatives that are word for word a registered output, such as refusals: of them, the record is the right answer.
 """
 
 import gzip
@@ -69,6 +70,7 @@ class Sets:
     records: list[Registered] = field(default_factory=list)
     edits: dict[str, list[Query]] = field(default_factory=dict)  # by edit
     negatives: dict[str, list[Query]] = field(default_factory=lambda: {name: [] for name in NEGATIVES})
+    registered: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NEGATIVES, 0))  # left out as registered
 
     def register(self, text: str, prompt: str) -> int | None:
         """The record's number; None for a text too short to be found."""
@@ -80,6 +82,13 @@ class Sets:
     def add(self, edit: str, text: str, row: str, target: int | None) -> None:
         if target is not None and len(text.split()) >= WORDS_MIN:
             self.edits.setdefault(edit, []).append(Query(text, row, target))
+
+    def leave_out_registered(self) -> None:
+        """Drops the negatives that are a registered output."""
+        known = {_words(record.output_text) for record in self.records}
+        for name, queries in self.negatives.items():
+            self.negatives[name] = [query for query in queries if _words(query.text) not in known]
+            self.registered[name] = len(queries) - len(self.negatives[name])
 
     def reject(self, name: str, text: str, row: str) -> None:
         if len(text.split()) >= WORDS_MIN:
@@ -94,9 +103,14 @@ def read_sets(folder: Path) -> Sets:
     sets = Sets()
     for path in files:
         _read_file(sets, f"{path.parent.name}/{path.name.split('.')[0]}", list(_rows(path)))
+    sets.leave_out_registered()
     if not sets.records:
         raise BadSetError(f"the files in {folder} have no `original`, `outputs` or `prompt` with outputs")
     return sets
+
+
+def _words(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
