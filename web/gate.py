@@ -17,7 +17,7 @@ from ledger.keys import operator_id
 from ledger.log import Log
 from ledger.statement import OperatorStatement, SignedStatement, check_signed_by, is_registration
 from web.errors import RequestError
-from web.submitters import Limits, Submitters, SubmittersFile
+from web.submitters import Known, Limits, Submitters, SubmittersFile
 
 INVITATION_CHARS_MAX = 100
 OPERATORS_MAX = 10_000  # whose rates and counts are remembered
@@ -66,11 +66,11 @@ class Gate:
         """
         submitters = self._file.read()
         counts: dict[bytes, int] = {}
-        vouched = _vouched(submitters, statements)
+        heirs = _heirs(submitters, statements)
         for position, statement in enumerate(statements):
             if statement.operator == self._own:
                 continue
-            if statement.operator not in vouched:
+            if statement.operator not in heirs:
                 _check_standing(submitters, statement, invitation, counts)
             counts[statement.operator] = counts.get(statement.operator, 0) + 1
             if submitters.limits_of(statement.operator.hex()) != Limits():
@@ -95,22 +95,28 @@ class Gate:
                 if use is not None and is_new:
                     use.statements += 1
         submitters = self._file.read()
-        listed = {operator.hex() for operator in _vouched(submitters, statements)} if any(new) else set()
+        heirs = _heirs(submitters, statements) if any(new) else {}
         guests: set[str] = set()
         if invitation is not None and submitters.policy == "invited":
             guests = {
                 statement.operator.hex()
                 for statement, is_new in zip(statements, new, strict=True)
                 if is_new and statement.operator != self._own and is_registration(statement.payload)
-            } - listed
-        if listed or guests:
-            self._list(listed, guests, invitation)
+            } - {heir.hex() for heir in heirs}
+        if heirs or guests:
+            self._list(heirs, guests, invitation)
 
-    def _list(self, listed: set[str], guests: set[str], invitation: str | None) -> None:
+    def _list(self, heirs: dict[bytes, bytes], guests: set[str], invitation: str | None) -> None:
         code = digest_of(invitation) if invitation is not None else ""
         with self._file.change() as change:
-            for name in sorted(listed | guests):
+            for name in sorted(guests):
                 change.value = change.value.with_operator(name, standing="listed")
+            for heir, operator in heirs.items():
+                inherited = self._inherited(change.value, operator)
+                known = change.value.operators.get(heir.hex(), inherited)  # what was decided about it before stays
+                if inherited != Known():
+                    limits = known.limits
+                    change.value = change.value.with_operator(heir.hex(), standing=inherited.standing, limits=limits)
             left = change.value.invitations.get(code)
             if guests and left is not None:
                 rest = {name: item for name, item in change.value.invitations.items() if name != code}
@@ -118,6 +124,14 @@ class Gate:
                 change.value = replace(
                     change.value, invitations={**rest, code: replace(left, uses=uses)} if uses > 0 else rest
                 )
+
+    def _inherited(self, submitters: Submitters, operator: bytes) -> Known:
+        """What the host decided about a key, for the one that it rotated to. A new key is no new quota."""
+        known, limits = submitters.operators.get(operator.hex(), Known()), submitters.limits_of(operator.hex())
+        standing = self._log.operator_standing(operator)
+        if limits.statements is None or standing is None:
+            return known
+        return replace(known, limits=replace(limits, statements=max(limits.statements - standing.statements, 0)))
 
     def _take(self, operator: bytes, count: int, limits: Limits) -> None:
         if limits.per_minute is None and limits.statements is None:
@@ -169,18 +183,19 @@ def digest_of(invitation: str) -> str:
     return sha256(invitation.encode()).hexdigest()
 
 
-def _vouched(submitters: Submitters, statements: Sequence[SignedStatement]) -> set[bytes]:
-    """The keys for which listed operators rotate their own in this group: they take the old one's place on the list."""
-    if submitters.policy == "open":
-        return set()
-    return {
-        operator_id(statement.payload.public)
+def _heirs(submitters: Submitters, statements: Sequence[SignedStatement]) -> dict[bytes, bytes]:
+    """The keys to which operators who may submit rotate their own in this group, each with the one that it follows."""
+
+    def standing(operator: bytes) -> str | None:
+        return submitters.operators.get(operator.hex(), Known()).standing
+
+    found = {
+        operator_id(statement.payload.public): statement.operator
         for statement in statements
-        if isinstance(statement.payload, OperatorStatement)
-        and statement.payload.action == "rotate"
-        and (known := submitters.operators.get(statement.operator.hex())) is not None
-        and known.standing == "listed"
+        if isinstance(statement.payload, OperatorStatement) and statement.payload.action == "rotate"
     }
+    needed = (None, "listed") if submitters.policy == "open" else ("listed",)
+    return {heir: old for heir, old in found.items() if standing(old) in needed and standing(heir) != "denied"}
 
 
 def _check_standing(

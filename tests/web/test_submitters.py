@@ -17,7 +17,7 @@ from web.gate import digest_of
 from web.schemas import Operator
 from web.services import Services
 from web.submitter import Submitter
-from web.submitters import Invitation, Limits, Submitters, SubmittersFile
+from web.submitters import Invitation, Known, Limits, Submitters, SubmittersFile
 
 
 @pytest.fixture
@@ -92,6 +92,30 @@ def test_a_list_of_submitters(client_to: RailClient, submitters: SubmittersFile)
     change(submitters, policy="open")
     change(submitters, operators=submitters.read().with_operator(heir.operator, standing="denied").operators)
     assert refused(lambda: heir.submit(model(14))) == (403, "operator_denied")
+
+
+@pytest.mark.parametrize("policy", ["open", "listed"])
+def test_a_rotated_key_is_no_new_quota(client_to: RailClient, submitters: SubmittersFile, policy: str) -> None:
+    first, second, third = (newcomer(client_to) for _ in range(3))
+    first.register("limited", "none")
+    limited = submitters.read().with_operator(first.operator, standing="listed", limits=Limits(100, 5, 30))
+    change(submitters, policy=policy, operators=limited.operators)
+    first.submit(model(70))
+    first.rotate(second)  # its third statement
+    assert submitters.read().operators[second.operator] == Known("listed", Limits(100, 2, 30))
+    second.submit(model(71))  # beside its registration, and that is all
+    assert refused(lambda: second.submit(model(72))) == (429, "quota_exceeded")
+    assert refused(lambda: second.rotate(third)) == (429, "quota_exceeded")
+
+
+def test_a_default_quota_follows_a_key_too(client_to: RailClient, submitters: SubmittersFile) -> None:
+    first, second = newcomer(client_to), newcomer(client_to)
+    change(submitters, default=Limits(statements=3))
+    first.register("limited by default", "none")
+    first.submit(model(73))
+    first.rotate(second)
+    assert submitters.read().limits_of(second.operator) == Limits(statements=0)
+    assert refused(lambda: second.submit(model(74))) == (429, "quota_exceeded")
 
 
 def test_an_invitation_is_used_up(client_to: RailClient, submitters: SubmittersFile) -> None:

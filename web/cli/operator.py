@@ -125,6 +125,7 @@ def invite(uses: int, days: int, home: str | None, as_json: bool) -> int:
     from secrets import token_urlsafe
 
     from web.gate import digest_of
+    from web.present import rfc3339
     from web.submitters import Invitation
 
     code, now = token_urlsafe(24), int(time.time())
@@ -139,6 +140,8 @@ def invite(uses: int, days: int, home: str | None, as_json: bool) -> int:
         emit_json({"verdict": "ok", "code": code, "uses": uses, "expires": invitation.expires})
     else:
         verdict_line("invitation", code, Exit.OK)
+        fact("uses", f"{uses}, until {rfc3339(invitation.expires)}")
+        fact("with", "rail operator register URL --key FILE --name NAME --contact ADDRESS --invitation CODE")
     return Exit.OK
 
 
@@ -171,8 +174,8 @@ def list_operators(home: str | None, as_json: bool) -> int:
         emit_json({"verdict": "ok", "policy": decided.policy, "operators": rows})
         return Exit.OK
     for row in rows:
-        ended = f", ended by {row['ended_by']}" if row["ended_by"] is not None else ""
-        say(f"  {row['operator'][:16]}…  {printable(row['name'])}  ({row['standing'] or 'no standing'}{ended})")
+        ended = f", ended by record {row['ended_by']}" if row["ended_by"] is not None else ""
+        say(f"  {row['operator']}  {printable(row['name'])}  ({row['standing'] or 'nothing decided'}{ended})")
     verdict_line("policy", f"{decided.policy}, {len(rows)} operators", Exit.OK)
     return Exit.OK
 
@@ -195,8 +198,12 @@ def show(identifier: str, home: str | None, as_json: bool) -> int:
     if as_json:
         emit_json({"verdict": "ok", **body})
         return Exit.OK
+    body.pop("gaps")
+    gaps = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in standing.gaps)
+    body |= {"valid_to": body["valid_to"] or "no end set", "missing": f"{standing.missing} ({gaps})" if gaps else 0}
+    body["ended_by"] = "nothing" if standing.ended is None else f"record {standing.ended}"
     for key, value in body.items():
-        fact(key, value)
+        fact(key.replace("_", " "), value)
     return Exit.OK
 
 
@@ -245,6 +252,7 @@ def register(url: str, key: str, name: str, contact: str, invitation: str | None
 
     path = Path(key)
     if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         SigningKey.generate("operator").save(path)
     return _tell(url, key, "registered", as_json, lambda me: me.register(name, contact, invitation))
 
@@ -261,6 +269,7 @@ def rotate(url: str, key: str, following: str, as_json: bool) -> int:
 
     path = Path(following)
     if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         SigningKey.generate("operator").save(path)
     heir = SigningKey.load(path)
     return _tell(url, key, "rotated", as_json, lambda me: me.rotate(Submitter(me.client, heir))["records"][-1])

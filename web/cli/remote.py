@@ -6,6 +6,12 @@ from contextlib import contextmanager
 from web.cli.output import CommandError
 from web.client import ClientError
 
+_HINTS = {
+    "invitation_needed": "ask its host for a code, and give it as --invitation CODE",
+    "invitation_invalid": "ask its host for another code",
+    "operator_not_registered": "register first: rail operator register URL",
+}
+
 
 @contextmanager
 def asking(url: str) -> Iterator[None]:
@@ -13,4 +19,5 @@ def asking(url: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise CommandError(error.code, str(error), f"the log at {url} said so" if error.status else "") from error
+        hint = _HINTS.get(error.code, f"the log at {url} said so" if error.status else "")
+        raise CommandError(error.code, str(error), hint) from error
