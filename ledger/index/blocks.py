@@ -11,6 +11,7 @@ no lookup reads: what a phrase of all records costs does not grow with the log.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 KEPT_RECORDS: Final = 64  # of one fingerprint of a segment, in the block that lookups read
 BITS_MAX: Final = 24  # of a bucket's number
-BLOCK_ENTRIES: Final = 64  # a block has as many on average, or up to twice as many
+BLOCK_ENTRIES: Final = 32  # a block has as many on average, or up to twice as many: about eight fill a page
 
 Row = tuple[int, bytes]  # number of a block, bucket << 1 | spilled; its data
 
@@ -65,7 +66,7 @@ def bits_of(entries: int, least: int = 0) -> int:
     return max(least, min(BITS_MAX, (entries // BLOCK_ENTRIES).bit_length() - 1), 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
     """How the blocks of one segment are laid out."""
 
@@ -74,19 +75,19 @@ class Layout:
     first: int  # record
     last: int
 
-    @property
+    @cached_property
     def rest_bytes(self) -> int:
         return -(-(self.key_bits - self.bits) // 8)
 
-    @property
+    @cached_property
     def record_bytes(self) -> int:
         return max(1, -(-(self.last - self.first).bit_length() // 8))
 
-    @property
+    @cached_property
     def edge_bytes(self) -> int:
         return 2 if self.key_bits == 64 else 0
 
-    @property
+    @cached_property
     def entry_bytes(self) -> int:
         return self.rest_bytes + self.record_bytes + self.edge_bytes
 

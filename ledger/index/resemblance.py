@@ -36,12 +36,17 @@ class Window:
     weights: dict[int, int]
     pairs: dict[tuple[int, int], int]
     telling: list[int]
+    terms_weight: int  # of all terms, each once; of all pairs; of the telling terms, each time
+    pairs_weight: int
+    telling_weight: int
 
     @classmethod
     def of(cls, terms: Sequence[int], weigh: Weigh) -> "Window":
         weights = {term: weigh(term) for term in terms}
-        pairs = {pair: min(weights[pair[0]], weights[pair[1]]) for pair in _pairs(terms)}
-        return cls(terms, weights, pairs, [term for term in terms if weights[term] >= _TELLING])
+        pairs = {pair: min(weights[pair[0]], weights[pair[1]]) for pair in _pairs(list(enumerate(terms)))}
+        telling = [term for term in terms if weights[term] >= _TELLING]
+        totals = sum(weights.values()), sum(pairs.values()), sum(weights[term] for term in telling)
+        return cls(terms, weights, pairs, telling, *totals)
 
     def region_of(self, record: Sequence[int]) -> tuple[int, int]:
         """The stretch of a long record's terms, start <= i < end, that has most of the window's weight."""
@@ -64,34 +69,32 @@ class Window:
 
     def shares(self, record: Sequence[int]) -> Shares:
         """Of a record, or of the stretch of it that `region_of` names."""
-        known = set(record)
-        shared = sum(weight for term, weight in self.weights.items() if term in known)
-        near = _pairs([term if term in self.weights else None for term in record])
-        paired = sum(weight for pair, weight in self.pairs.items() if pair in near)
+        common = [(place, term) for place, term in enumerate(record) if term in self.weights]
+        shared = sum(map(self.weights.__getitem__, {term for _, term in common}))
+        paired = sum(map(self.pairs.__getitem__, _pairs(common) & self.pairs.keys()))
         ordered = 0
-        theirs = [term for term in record if self.weights.get(term, 0) >= _TELLING]
+        theirs = [term for _, term in common if self.weights[term] >= _TELLING]
         for step in LCSseq.opcodes(self.telling, theirs):
             if step.tag == "equal":
                 ordered += sum(self.weights[term] for term in self.telling[step.src_start : step.src_end])
         return Shares(
-            terms=_thousandths(shared, sum(self.weights.values())),
-            pairs=_thousandths(paired, sum(self.pairs.values())),
-            order=_thousandths(ordered, sum(self.weights[term] for term in self.telling)),
+            terms=_thousandths(shared, self.terms_weight),
+            pairs=_thousandths(paired, self.pairs_weight),
+            order=_thousandths(ordered, self.telling_weight),
         )
 
     def share_in(self, terms: Sequence[int]) -> int:
         """Thousandths of the weight of the window's terms that are among these."""
-        known = set(terms)
-        shared = sum(weight for term, weight in self.weights.items() if term in known)
-        return _thousandths(shared, sum(self.weights.values()))
+        shared = sum(map(self.weights.__getitem__, self.weights.keys() & set(terms)))
+        return _thousandths(shared, self.terms_weight)
 
 
-def _pairs(terms: Sequence[int | None]) -> set[tuple[int, int]]:
-    """Pairs of different terms at most _NEAR apart, the lesser first; None pairs with nothing."""
+def _pairs(terms: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Pairs of different terms at most _NEAR places apart, the lesser first, of (place, term) in order."""
     found: set[tuple[int, int]] = set()
     for apart in range(1, _NEAR + 1):
-        for one, other in zip(terms, terms[apart:], strict=False):
-            if one is not None and other is not None and one != other:
+        for (place, one), (other_place, other) in zip(terms, terms[apart:], strict=False):
+            if other_place - place <= _NEAR and one != other:
                 found.add((one, other) if one < other else (other, one))
     return found
 

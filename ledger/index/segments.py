@@ -92,9 +92,9 @@ class Snapshot:
         """Postings of the hashes, signed ones: of each, those up to the record of posting number `limit`."""
         wanted = {value & _MASK: value for value in hashes}
         found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for segment, key, data in self._blocks("postings", list(wanted)):
+        for layout, key, data in self._blocks("postings", list(wanted)):
             known = found[key]
-            for entry in segment.layout("postings").postings_in(data, key):
+            for entry in layout.postings_in(data, key):
                 if len(known) >= limit and entry[0] != known[-1][0]:
                     break
                 known.append(entry)
@@ -103,8 +103,8 @@ class Snapshot:
     def records_with_terms(self, weights: Mapping[int, int], limit: int) -> list[int]:
         """Records with the most weight of these terms among their rarest, of equals the earliest."""
         found = [(np.zeros(0, np.uint64), 0)]
-        for segment, key, data in self._blocks("terms", list(weights)):
-            found.append((segment.layout("terms").records_in(data, key), weights[key]))
+        for layout, key, data in self._blocks("terms", list(weights)):
+            found.append((layout.records_in(data, key), weights[key]))
         each = np.repeat([weight for _, weight in found], [len(records) for records, _ in found])
         records, places = np.unique(np.concatenate([records for records, _ in found]), return_inverse=True)
         totals = np.bincount(places, each)
@@ -143,20 +143,22 @@ class Snapshot:
     def _answers(self, segment: Segment, part: int) -> bool:
         return part < segment.done if segment.into is None else part >= self._done[segment.into]
 
-    def _blocks(self, kind: Kind, keys: Sequence[int]) -> Iterator[tuple[Segment, int, bytes]]:
+    def _blocks(self, kind: Kind, keys: Sequence[int]) -> Iterator[tuple[Layout, int, bytes]]:
         """For each segment and key that it answers for, the key's block, if there is one. Segments in order."""
-        layouts = [(segment, segment.layout(kind)) for segment in self._segments]
-        wanted = sorted(
-            (place, segment.block(layout.number_of(key)), key)
-            for place, (segment, layout) in enumerate(layouts)
-            for key in keys
-            if self._answers(segment, part_of(kind, key))
-        )
+        wanted: list[tuple[int, int, Layout]] = []  # block, key
+        ascending = sorted(keys)
+        for segment in self._segments:
+            layout, begin = segment.layout(kind), segment.block(0)
+            wanted += [
+                (begin + layout.number_of(key), key, layout)
+                for key in ascending
+                if self._answers(segment, part_of(kind, key))
+            ]
         for start in range(0, len(wanted), _BLOCKS_MAX):
             some = wanted[start : start + _BLOCKS_MAX]
-            blocks = list(dict.fromkeys(block for _, block, _ in some))
+            blocks = list(dict.fromkeys(block for block, *_ in some))
             data = dict(map(tuple, rows_with_keys(self._connection, TABLES[kind], blocks)))
-            yield from ((self._segments[place], key, data[block]) for place, block, key in some if block in data)
+            yield from ((layout, key, data[block]) for block, key, layout in some if block in data)
 
 
 # Writing. The caller holds the lock of `index_state`.

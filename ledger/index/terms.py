@@ -45,7 +45,7 @@ def rarest_terms(windows: Iterable[set[int]], weigh: Weigh) -> set[int]:
     chosen: set[int] = set()
     for window in windows:
         ranked = sorted([(-weigh(term), term) for term in window])
-        chosen.update(term for _, term in ranked[:TERMS_PER_WINDOW])
+        chosen.update([term for _, term in ranked[:TERMS_PER_WINDOW]])
     return chosen
 
 
@@ -55,9 +55,14 @@ def weigher(texts_of_term: Mapping[int, int], texts: int) -> Weigh:
     A new index knows nothing of its language: it begins as if it had PRIOR_TEXTS texts with the words of books.
     """
     known, whole = _prior(), texts + PRIOR_TEXTS + 1
+    weights: dict[int, int] = {}  # by number of texts: most terms are in few
 
     def weigh(term: int) -> int:
-        return round(1000 * log(whole / (texts_of_term.get(term, 0) + known.get(term, 0) + 0.5)))
+        count = texts_of_term.get(term, 0) + known.get(term, 0)
+        weight = weights.get(count)
+        if weight is None:
+            weight = weights[count] = round(1000 * log(whole / (count + 0.5)))
+        return weight
 
     return weigh
 

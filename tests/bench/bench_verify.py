@@ -1,11 +1,13 @@
-"""Verify latency, index size and ingest rate over 10,000 records of 240 words, in a real log on SQLite or PostgreSQL.
+"""The content index at scale: ingest rate, size, latency of verdicts warm, cold and while records come in.
 
-    .venv/bin/python tests/bench/bench_verify.py [--records N] [--database URL]
+    .venv/bin/python tests/bench/bench_verify.py [--records N] [--checks N] [--database URL]
 
-Outputs are windows of the shared corpora, half TinyStories, half children's books. Five kinds of pasted text: a whole
-output, a 100-word excerpt, a 25-word excerpt inside somebody else's paragraph, a text of the same kind as the outputs
-that is not among them, and a page of another book. The database is a fresh temporary file unless a URL of an empty
-database is given. Prints machine, versions, command and one table.
+Records are made from the shared corpora (`index_source.py`), three of four English, 240 words each; the log and its
+contents are not part of the measurement. Seven kinds of pasted text: a whole output, a 100-word excerpt, 25 words
+inside somebody else's paragraph, 60 characters of a Chinese output, an output with every tenth word replaced, a text of
+the same kind that is not registered, and a page of another book. Times are in milliseconds: of the clock, and of the
+processor, which other programs disturb less. Cold: after the operating system was told to forget the database file
+(SQLite only). The database is a fresh temporary file unless a URL of an empty database is given.
 """
 
 import argparse
@@ -15,31 +17,30 @@ import random
 import sqlite3
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "ledger")]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "bench")]
 
 import sqlalchemy  # noqa: E402
-from log_samples import LOG_KEY, ORIGIN, Run  # noqa: E402
+from index_source import MadeRecords  # noqa: E402
 
+from ledger.database import Database  # noqa: E402
 from ledger.index import ContentIndex  # noqa: E402
-from ledger.log import Log  # noqa: E402
-from ledger.statement import Sampling  # noqa: E402
 
 WORDS = 240
-QUERIES = 120  # of each kind
-GROUP = 200  # records appended in one call
-OUTPUT_TOKENS = 320
-SAMPLING = Sampling(temperature_micro=0, top_k=0, top_p_micro=1_000_000, seed=7, max_tokens=OUTPUT_TOKENS)
+MEANWHILE = 50  # one in so many records comes in while checks are measured
+Check = tuple[str, str]  # a text, and the verdict that is hoped for
 
 
 def main() -> int:
     """Exit code 0; 2 if the corpora are not there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--checks", type=int, default=100, help="of each kind of text")
     parser.add_argument("--database", help="URL of an empty database (default: SQLite in a temporary folder)")
     options = parser.parse_args()
     corpora = Path(os.environ.get("RAIL_SHARED_DATA", REPOSITORY.parent / "shared" / "data")) / "corpora"
@@ -49,7 +50,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         url = options.database or f"sqlite:///{folder}/bench.db"
         _print_machine(url)
-        _measure(url, options.records, corpora)
+        database = Database(url, create=True)
+        try:
+            _measure(database, MadeRecords(corpora, options.records), corpora, options.checks)
+        finally:
+            database.close()
     return 0
 
 
@@ -65,83 +70,112 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
-def _measure(url: str, count: int, corpora: Path) -> None:
-    stories, books = _words(corpora / "tinystories_train_en.txt"), _words(corpora / "gutenberg_children_en.txt")
-    outputs = [text for pair in zip(_windows(stories), _windows(books), strict=False) for text in pair][:count]
-    with Log.create(url, ORIGIN, LOG_KEY) as log:
-        _append(log, outputs)
-        before = _size(log)
-        index = ContentIndex(log.engine)
-        started = time.perf_counter()
-        added = index.catch_up(log)
-        seconds = time.perf_counter() - started
-        print(f"index     {added} records in {seconds:.1f} s: {added / seconds:.0f} records/s; ", end="")
-        print(f"{(_size(log) - before) / added:.0f} bytes a record")
-        _verify_all(index, log, outputs, corpora)
+def _measure(database: Database, source: MadeRecords, corpora: Path, checks: int) -> None:
+    before = _size(database)
+    index = ContentIndex(database.engine)
+    _ingest(index, source)
+    print(f"size      {(_size(database) - before) / source.count:.0f} bytes a record", flush=True)
+    kinds = _kinds(source, corpora, checks)
+    index.verify(source.text(0), source)
+    print(f"\n{'pasted text':26}{'checks':>8}{'as hoped':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}", end="")
+    print(f"{'cpu p50':>9}{'cpu p99':>9}")
+    everything: list[tuple[float, float]] = []
+    for name, queries in kinds.items():
+        times, hoped = _check_all(index, source, queries)
+        everything += times
+        _print_row(name, times, f"{hoped * 100 / len(queries):.0f} %")
+    _print_row("all", everything, "")
+    mixed = random.Random(3).sample([query for queries in kinds.values() for query in queries], checks)
+    if database.dialect == "sqlite":
+        times = []
+        for query in mixed[:30]:
+            database.engine.dispose()
+            _forget(str(database.engine.url.database))
+            times += _check_all(index, source, [query])[0]
+        _print_row("all, cold", times, "")
+    source.count += max(1, source.count // MEANWHILE)
+    ingest = threading.Thread(target=_ingest, args=(index, source))
+    ingest.start()
+    times = []
+    while ingest.is_alive():
+        times += _check_all(index, source, [mixed[len(times) % len(mixed)]])[0]
+    ingest.join()
+    _print_row("all, while records come in", times, "")
 
 
-def _append(log: Log, outputs: list[str]) -> None:
-    run = Run()
-    log.submit_many(run.registrations())
-    for start in range(0, len(outputs), GROUP):
-        items = []
-        for text in outputs[start : start + GROUP]:
-            content = run.content(
-                run.counter,
-                output_bytes=text.encode(),
-                output_ids=tuple(range(OUTPUT_TOKENS)),
-                prompt_ids=tuple(range(20)),
-            )
-            items.append((run.sign(run.generation(content, sampling=SAMPLING)), content))
-        log.submit_many(items)
+def _ingest(index: ContentIndex, source: MadeRecords) -> None:
+    """Catches up. The processor time of making the texts is taken off."""
+    started = time.thread_time()
+    for number in range(500):
+        source.text(number)
+    making = (time.thread_time() - started) / 500
+    clock, started = time.perf_counter(), time.thread_time()
+    added = index.catch_up(source)
+    cpu, seconds = time.thread_time() - started - making * added, time.perf_counter() - clock
+    print(f"ingest    {added} records in {seconds:.1f} s: {added / seconds:.0f} a second, ", end="")
+    print(f"{added / cpu:.0f} a second of processor time", flush=True)
 
 
-def _size(log: Log) -> int:
+def _size(database: Database) -> int:
     """Bytes of the database."""
-    with log.engine.connect() as connection:
-        if log.engine.dialect.name == "postgresql":
+    with database.read() as connection:
+        if database.dialect == "postgresql":
             return connection.scalar(sqlalchemy.text("SELECT pg_database_size(current_database())"))
         pages = connection.scalar(sqlalchemy.text("SELECT page_count FROM pragma_page_count()"))
         return pages * connection.scalar(sqlalchemy.text("SELECT page_size FROM pragma_page_size()"))
 
 
-def _verify_all(index: ContentIndex, log: Log, outputs: list[str], corpora: Path) -> None:
+def _kinds(source: MadeRecords, corpora: Path, checks: int) -> dict[str, list[Check]]:
     rng = random.Random(2)
-    held_out, other = _words(corpora / "tinystories_heldout_en.txt"), _words(corpora / "heldout_books_en.txt")
-    frames = list(_windows(other))
-    kinds = {
-        "whole output": [(rng.choice(outputs), "exact") for _ in range(QUERIES)],
-        "100-word excerpt": [(_excerpt(rng, outputs, 100), "excerpt") for _ in range(QUERIES)],
-        "25 words in a paragraph": [
-            (_insert(rng, rng.choice(frames), _excerpt(rng, outputs, 25)), "excerpt") for _ in range(QUERIES)
-        ],
-        "same kind, unregistered": [(text, "none") for text in list(_windows(held_out))[:QUERIES]],
-        "another book": [(text, "none") for text in frames[:QUERIES]],
-    }
-    index.verify(outputs[0], log)
-    print(f"\n{'pasted text':26}{'checks':>8}{'as hoped':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
-    everything: list[float] = []
-    for name, queries in kinds.items():
-        times = []
-        hoped = 0
-        for text, wanted in queries:
-            started = time.perf_counter()
-            verdict = index.verify(text, log)
-            times.append((time.perf_counter() - started) * 1000)
-            hoped += verdict.verdict == wanted
-        everything += times
-        _print_row(name, times, f"{hoped * 100 / len(times):.0f} %")
-    _print_row("all", everything, "")
+    frames = list(_windows((corpora / "heldout_books_en.txt").read_text(encoding="utf-8").split()))
+
+    def english() -> list[str]:
+        return source.text(rng.randrange(source.count) & ~3).split()
+
+    def excerpt(words: int) -> str:
+        output = english()
+        start = rng.randrange(len(output) - words)
+        return " ".join(output[start : start + words])
+
+    kinds: dict[str, list[Check]] = {}
+    kinds["whole output"] = [(source.text(rng.randrange(source.count)), "exact") for _ in range(checks)]
+    kinds["100-word excerpt"] = [(excerpt(100), "excerpt") for _ in range(checks)]
+    kinds["25 words in a paragraph"] = [
+        (_insert(rng, rng.choice(frames), excerpt(25)), "excerpt") for _ in range(checks)
+    ]
+    kinds["60 Chinese characters"] = [
+        (source.text(rng.randrange(source.count) | 3)[100:160], "excerpt") for _ in range(checks)
+    ]
+    kinds["every tenth word replaced"] = [(_edited(english()), "edited") for _ in range(checks)]
+    kinds["same kind, unregistered"] = [(source.text(10**9 + number), "none") for number in range(checks)]
+    kinds["another book"] = [(frames[number % len(frames)], "none") for number in range(checks)]
+    return kinds
 
 
-def _print_row(name: str, times: list[float], hoped: str) -> None:
-    ordered = sorted(times)
-    p50, p99 = (ordered[len(ordered) * share // 100] for share in (50, 99))
-    print(f"{name:26}{len(ordered):8}{hoped:>10}{p50:9.1f}{p99:9.1f}{ordered[-1]:9.1f}")
+def _check_all(index: ContentIndex, source: MadeRecords, queries: list[Check]) -> tuple[list[tuple[float, float]], int]:
+    """(clock, processor) milliseconds of each check, and how many verdicts were the hoped ones."""
+    times, hoped = [], 0
+    for text, wanted in queries:
+        clock, cpu = time.perf_counter(), time.thread_time()
+        verdict = index.verify(text, source)
+        times.append(((time.perf_counter() - clock) * 1000, (time.thread_time() - cpu) * 1000))
+        hoped += verdict.verdict == wanted
+    return times, hoped
 
 
-def _words(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").replace("<|endoftext|>", " ").split()
+def _forget(path: str) -> None:
+    for name in (path, f"{path}-wal"):
+        if Path(name).exists():
+            descriptor = os.open(name, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def _print_row(name: str, times: list[tuple[float, float]], hoped: str) -> None:
+    clock, cpu = (sorted(column) for column in zip(*times, strict=True))
+    p50, p99 = (len(times) * share // 100 for share in (50, 99))
+    print(f"{name:26}{len(times):8}{hoped:>10}{clock[p50]:9.1f}{clock[p99]:9.1f}{clock[-1]:9.1f}", end="")
+    print(f"{cpu[p50]:9.1f}{cpu[p99]:9.1f}", flush=True)
 
 
 def _windows(words: list[str]) -> Iterator[str]:
@@ -149,16 +183,14 @@ def _windows(words: list[str]) -> Iterator[str]:
         yield " ".join(words[start : start + WORDS])
 
 
-def _excerpt(rng: random.Random, outputs: list[str], count: int) -> str:
-    words = rng.choice(outputs).split()
-    start = rng.randrange(len(words) - count)
-    return " ".join(words[start : start + count])
-
-
 def _insert(rng: random.Random, frame: str, excerpt: str) -> str:
     words = frame.split()
     place = rng.randrange(len(words))
     return " ".join([*words[:place], excerpt, *words[place:]])
+
+
+def _edited(words: list[str]) -> str:
+    return " ".join("another" if place % 10 == 5 else word for place, word in enumerate(words))
 
 
 if __name__ == "__main__":
