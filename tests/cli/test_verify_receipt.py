@@ -173,6 +173,12 @@ def test_a_transparent_statement_is_checked_offline(here: Rail, story: Story, tm
     assert (done.code, done.json["verdict"], done.json["leaf_hash"]) == (0, "match", story.answer["leaf_hash"])
     assert "proof holds" in here("verify", file, "--home", story.home).out
     assert here("verify", file, "--text", file, "--json").error == "not_a_receipt"
+    bare = tmp_path / "record.receipt.cose"
+    bare.write_bytes(receipt.encode())
+    assert here("verify", bare, "--log-key", story.vkey, "--json").error == "entry_needed"
+    beside = here("verify", bare, "--entry", file, "--log-key", story.vkey, "--json")
+    assert (beside.code, beside.json) == (0, done.json)
+    assert here("verify", bare, "--entry", bare, "--log-key", story.vkey).code == 3
     good = file.read_bytes()
     for place in range(0, len(good), 97):
         file.write_bytes(bytes([*good[:place], good[place] ^ 2, *good[place + 1 :]]))

@@ -21,7 +21,7 @@ INPUT_BYTES_MAX = 24 << 20  # the largest receipt; texts have their own, smaller
 @option("--text", metavar="FILE", type=click.Path(), help="Compare this text with the output in the receipt.")
 @option("--replay", is_flag=True, help="Run the generation in the receipt again and compare every bit.")
 @option("--policy", type=click.Path(dir_okay=False), help="tlog-policy file: the witnesses that must have cosigned.")
-@option("--entry", metavar="FILE", type=click.Path(), help="The entry that a .tlog-proof is about.")
+@option("--entry", metavar="FILE", type=click.Path(), help="The entry that a .tlog-proof or a COSE receipt is about.")
 @option("--url", metavar="URL", help="Ask this service about the text instead of the log in --home.")
 @option("--private", is_flag=True, help="With --url: keep the text here and ask for buckets of fingerprints only.")
 @engine_options
@@ -58,6 +58,7 @@ def verify(
       rail verify receipt.json --replay                  and does the model really say that?
       rail verify record.cose --log-key "$KEY"           offline, a statement with its COSE receipt
       rail verify 7.tlog-proof --entry 7.cose            offline, a C2SP proof of any log
+      rail verify 7.receipt.cose --entry 7.entry         offline, a COSE receipt by itself
       rail verify receipt.json --policy witnesses        and did enough witnesses see it?
       rail verify receipt.json --url https://rail.example and does the log still have one history?
 
@@ -78,7 +79,7 @@ def verify(
             data, Path(entry) if entry else None, log_key, Path(policy) if policy else None, home, as_json
         )
     if looks_transparent(data) and not (text or replay or policy):
-        return verify_transparent(data, log_key, home, as_json)
+        return verify_transparent(data, Path(entry) if entry else None, log_key, home, as_json)
     if text or replay or policy:
         flag = "--text" if text else "--replay" if replay else "--policy"
         raise CommandError(

@@ -1,10 +1,14 @@
-"""Checks a transparent statement (a log entry with its COSE receipt inside) offline."""
+"""Checks COSE receipts offline: inside a transparent statement, or one beside the entry that it is about."""
 
-from ledger.cose_receipt import check_cose_receipt, detach
+from pathlib import Path
+
+from ledger.cose_receipt import CoseReceipt, check_cose_receipt, decode_cose_receipt, detach
+from ledger.errors import ParseError
 from ledger.merkle import leaf_hash
 from ledger.statement import open_statement
 from web.cli.output import Exit, emit_json, fact, verdict_line
 from web.cli.trust import trusted_log_key
+from web.cli.verify_proof import entry_needed, read_entry
 from web.cli.verify_receipt import refusals
 from web.present import rfc3339, statement_json
 
@@ -16,11 +20,12 @@ def looks_transparent(data: bytes) -> bool:
     return data[:2] == b"\xd2\x84"
 
 
-def verify_transparent(data: bytes, log_key: str | None, home: str | None, as_json: bool) -> int:
-    """Check every receipt in the file. Raises CommandError (exit code 3) if one is refused."""
+def verify_transparent(data: bytes, beside: Path | None, log_key: str | None, home: str | None, as_json: bool) -> int:
+    """Check every receipt in the file; `beside`: the entry's, for a bare receipt. CommandError with exit code 3 if one
+    is refused."""
     key, trust = trusted_log_key(log_key, home)
     with refusals():
-        entry, receipts = detach(data)
+        entry, receipts = _parts(data, beside)
         statement = open_statement(entry)
         for receipt in receipts:
             check_cose_receipt(receipt, entry, key)
@@ -45,3 +50,14 @@ def verify_transparent(data: bytes, log_key: str | None, home: str | None, as_js
     fact("operator", f"{statement.operator.hex()[:16]}…; signature {UNSIGNED}")
     verdict_line("proof holds", f"entry {index} is in the log {key.name}, unchanged", Exit.OK)
     return Exit.OK
+
+
+def _parts(data: bytes, beside: Path | None) -> tuple[bytes, list[CoseReceipt]]:
+    """The entry and its receipts."""
+    try:
+        receipt = decode_cose_receipt(data)
+    except ParseError:
+        return detach(data)
+    if beside is None:
+        raise entry_needed("COSE receipt")
+    return read_entry(beside), [receipt]

@@ -25,13 +25,9 @@ def verify_proof(
 ) -> int:
     """Check proof, checkpoint and, with a policy, the quorum. CommandError with exit code 3 if one does not hold."""
     if entry is None:
-        raise CommandError(
-            "entry_needed",
-            "a tlog-proof does not hold the entry that it is about",
-            "name the entry's file with --entry",
-        )
+        raise entry_needed("tlog-proof")
     rules = load_policy(policy) if policy is not None else None
-    content = _entry(read_file(entry, ENTRY_FILE_BYTES_MAX))
+    content = read_entry(entry)
     key, trust = trusted_log_key(log_key, home, rules)
     with refusals():
         proof = parse_tlog_proof(data)
@@ -64,8 +60,15 @@ def verify_proof(
     return exit_code
 
 
-def _entry(data: bytes) -> bytes:
+def entry_needed(what: str) -> CommandError:
+    return CommandError(
+        "entry_needed", f"a {what} does not hold the entry that it is about", "name the entry's file with --entry"
+    )
+
+
+def read_entry(path: Path) -> bytes:
     """The log entry: of a transparent statement the part that was logged, of any other file all of it."""
+    data = read_file(path, ENTRY_FILE_BYTES_MAX)
     try:
         return detach(data)[0]
     except ParseError:
