@@ -1,4 +1,4 @@
-"""The queries on stored content, the one table from which rows can be deleted."""
+"""The queries on stored content, the one table from which rows can be deleted, and on who registered it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from ledger.store import is_leaf_index
-from ledger.tables import contents
+from ledger.tables import contents, entries
 
 _CONTENT = select(contents).where(contents.c.leaf_index == bindparam("leaf_index"))
 _CONTENTS_AFTER = (
@@ -17,6 +17,9 @@ _CONTENTS_AFTER = (
 )
 _PUBLIC_AMONG = select(contents.c.leaf_index).where(
     contents.c.leaf_index.in_(bindparam("leaf_indexes", expanding=True)), contents.c.visibility == "public"
+)
+_REGISTRANTS_OF = select(entries.c.leaf_index, entries.c.operator_index).where(
+    entries.c.leaf_index.in_(bindparam("leaf_indexes", expanding=True))
 )
 _IDS_MAX = 500  # of one query
 _COUNT_BY_VISIBILITY = select(contents.c.visibility, func.count().label("number")).group_by(contents.c.visibility)
@@ -57,6 +60,16 @@ def public_among(connection: Connection, leaf_indexes: Collection[int]) -> set[i
     found: set[int] = set()
     for start in range(0, len(wanted), _IDS_MAX):
         found.update(connection.scalars(_PUBLIC_AMONG, {"leaf_indexes": wanted[start : start + _IDS_MAX]}))
+    return found
+
+
+def registrants_of(connection: Connection, leaf_indexes: Collection[int]) -> dict[int, int]:
+    """The leaf index of the operator's registration, by entry."""
+    wanted = sorted(leaf_indexes)
+    found: dict[int, int] = {}
+    for start in range(0, len(wanted), _IDS_MAX):
+        rows = connection.execute(_REGISTRANTS_OF, {"leaf_indexes": wanted[start : start + _IDS_MAX]})
+        found |= {row.leaf_index: row.operator_index for row in rows}
     return found
 
 

@@ -228,6 +228,11 @@ class LogReader:
         with self._database.read() as connection:
             return content_store.public_among(connection, indexes)
 
+    def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
+        """For each of some entries, the leaf index that registered the operator who signed it."""
+        with self._database.read() as connection:
+            return content_store.registrants_of(connection, indexes)
+
     def contents(self, after_index: int = -1) -> Iterator[tuple[int, Content]]:
         """All contents of entries after `after_index`, in order; holds a few at a time.
 

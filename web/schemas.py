@@ -105,7 +105,10 @@ class Span(Shape):
     record_end: int
     words: int
     subtracted: Literal["prompt", "common"] | None = Field(
-        description="why it does not count; `prompt`: it stood in the prompt already, `common`: many outputs have it"
+        description="why it does not count; `prompt`: it stood in the prompt already, `common`: a phrase that many have"
+    )
+    common_to: Literal["outputs", "registrants"] | None = Field(
+        description="8 different outputs, or operators that registered it, have this passage"
     )
 
 
@@ -144,6 +147,9 @@ class MatchedRecord(RecordSummary):
     longest_run_words: int
     echo_permille: int
     resemblance: Resemblance | None = Field(description="of the layers `edited` and `reworded`")
+    later_than: int | None = Field(
+        description="the earliest of the verdict's records, if another operator registered it; null: this one's did"
+    )
 
 
 class FirstRegistered(Shape):

@@ -25,12 +25,19 @@ def verify_text(services: Searchable, text: str) -> dict[str, Any]:
     records = [
         {**match, **record_summary(services, services.log.entry(match["record_id"]))} for match in verdict["records"]
     ]
-    # An earlier record may be another's: who registers a known text later is shown as later.
     first = min(records, key=lambda record: record["record_id"], default=None)
     return {
         **verdict,
-        "records": records,
+        "records": [{**record, "later_than": later_than(record, first)} for record in records],
         "first_registered": first and {name: first[name] for name in ("record_id", "logged", "operator")},
         "registrants": len({record["operator"]["id"] for record in records}),
         "log": state,
     }
+
+
+def later_than(record: dict[str, Any], first: dict[str, Any] | None) -> int | None:
+    """The earliest of the records, if another operator registered it: who registers a known text later is told so."""
+    if first is None or first["operator"]["id"] == record["operator"]["id"]:
+        return None
+    found: int = first["record_id"]
+    return found

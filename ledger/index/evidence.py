@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ledger.index.common import Common
 from ledger.index.cover import Piece, cover, union_weight
 from ledger.index.relatives import Comparer, Relative, is_edited, is_reworded
 from ledger.index.rules import WORD_WEIGHT
 from ledger.index.spans import make_span, span_of
 from ledger.index.text import Text
-from ledger.index.verdict import Layer, Span, Subtracted
+from ledger.index.verdict import Holders, Layer, Span, Subtracted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class Evidence:
 
     pasted: Text
     matches: list[Match] = field(default_factory=list)
+    common: Common = field(default_factory=Common)  # what many hold of the text
     capped: bool = False  # candidates were left uncompared
+    whole_holders: Holders | None = None  # of the whole text, if many hold it as it is
     compared_units: int = 0  # of the text, from its beginning: looked at for edited and reworded copies
 
     @property
@@ -71,7 +74,8 @@ class Evidence:
         spans: list[Span] = []
         floor = 0
         for piece, why in sorted(found, key=lambda item: item[0].start):
-            span, floor = span_of(piece, self.pasted, texts[piece.record_id], floor, why)
+            holders = self.common.holders(self.pasted, piece.start, piece.end)
+            span, floor = span_of(piece, self.pasted, texts[piece.record_id], floor, why, holders)
             spans.append(span)
         return spans
 
@@ -79,7 +83,7 @@ class Evidence:
         """The span of an exact match, none of it subtracted: from end to end, with outer whitespace."""
         words = self.pasted.units.totals[-1] // WORD_WEIGHT
         ends = (0, len(self.pasted.original)), (0, len(match.text.original))
-        return make_span(match.record_id, self.pasted, *ends, words, None)
+        return make_span(match.record_id, self.pasted, *ends, words, None, self.whole_holders)
 
     def matched_weight(self) -> int:
         """Of the units that count for at least one record."""

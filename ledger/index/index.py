@@ -11,13 +11,14 @@ from sqlalchemy import Engine
 from ledger.errors import NotFound, ParseError, StoreError
 from ledger.index import private, store
 from ledger.index.batch import Batch
+from ledger.index.common import Common, frequent_hashes, held_by_many
 from ledger.index.judge import judge, too_short, unchecked
 from ledger.index.loading import Load, Output
 from ledger.index.merging import merge_step
 from ledger.index.relatives import Comparer, Relative, Vocabulary
 from ledger.index.rules import (
     CHECKED_WEIGHT_MAX,
-    COMMON_OUTPUTS,
+    COMMON_HOLDERS,
     EXACT_RECORDS_MAX,
     POSTINGS_MAX,
     POSTINGS_PER_HASH_MAX,
@@ -25,7 +26,7 @@ from ledger.index.rules import (
     RUN_WEIGHT_MIN,
     TEXT_BYTES_MAX,
 )
-from ledger.index.search import find_exact, find_excerpts, frequent_hashes, shingled_records
+from ledger.index.search import find_exact, find_excerpts, shingled_records
 from ledger.index.segments import Posting, Snapshot
 from ledger.index.tables import ALL_TEXTS
 from ledger.index.terms import weigher
@@ -57,6 +58,9 @@ class ContentSource(Protocol):
 
     def content(self, index: int) -> RecordContent | None:
         """The content of one record; None: it has none, or no longer."""
+
+    def registrants_of(self, indexes: Collection[int]) -> Mapping[int, int]:
+        """For each of these records, the entry that registered the key which signed it."""
 
 
 class PublicRecords(Protocol):
@@ -171,10 +175,12 @@ class ContentIndex:
             state = store.read_state(connection)
             twins = store.records_with_text(connection, pasted.raw_digest, pasted.normal_digest, EXACT_RECORDS_MAX)
         evidence = find_exact(pasted, twins, load)
+        if len(twins) >= COMMON_HOLDERS and len({*source.registrants_of(twins).values()}) >= COMMON_HOLDERS:
+            evidence.whole_holders = "registrants"
         if not evidence.matches:
             postings = self._postings(pasted)
             known = self._vocabulary(pasted)
-            evidence = find_excerpts(pasted, postings, load, self._common(postings), lambda: known().weigh)
+            evidence = find_excerpts(pasted, postings, load, self._common(postings, source), lambda: known().weigh)
             if not evidence.found:
                 evidence.add_relatives(Comparer(pasted, load, known(), shingled_records(postings)))
         with store.reading(self._engine) as connection:
@@ -193,16 +199,15 @@ class ContentIndex:
         with store.reading(self._engine) as connection:
             return Snapshot(connection).postings_of(hashes, limit)
 
-    def _common(self, postings: list[Posting]) -> set[int]:
-        """The hashes that many different outputs have; one output that was registered many times is one."""
+    def _common(self, postings: list[Posting], source: ContentSource) -> Common:
+        """The hashes that many different outputs or registrants have."""
         frequent = frequent_hashes(postings)
+        records = sorted(set().union(*frequent.values()))
+        if not records:
+            return Common()
         with store.reading(self._engine) as connection:
-            digests = store.digests_of(connection, sorted(set().union(*frequent.values())))
-        return {
-            value
-            for value, held in frequent.items()
-            if len({digests.get(record_id) for record_id in held}) >= COMMON_OUTPUTS
-        }
+            digests = store.digests_of(connection, records)
+        return Common(held_by_many(frequent, digests), held_by_many(frequent, source.registrants_of(records)))
 
     def _vocabulary(self, pasted: Text) -> Callable[[], Vocabulary]:
         """What the index knows of the text's terms; read when first asked for."""

@@ -1,12 +1,12 @@
 """The layers of one check: which records hold the pasted text or runs of it. No database. SPEC.md sections 4 and 7."""
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from ledger.index.candidates import Candidates, hits_by_record
+from ledger.index.common import Common
 from ledger.index.cover import Piece, split_run
 from ledger.index.echo import echoed_units
 from ledger.index.evidence import Evidence, Match
@@ -14,8 +14,6 @@ from ledger.index.excerpt import Shared, evidence_weight
 from ledger.index.loading import Load
 from ledger.index.rules import (
     CANDIDATES_MAX,
-    COMMON_OUTPUTS,
-    COMMON_WEIGHT_MAX,
     RUN_WEIGHT_MIN,
     TWIN_RECORDS_MAX,
     WORK_MAX,
@@ -50,13 +48,13 @@ def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
 
 
 def find_excerpts(
-    pasted: Text, found: Sequence[Posting], load: Load, common: Set[int], weigher: Callable[[], Weigh]
+    pasted: Text, found: Sequence[Posting], load: Load, common: Common, weigher: Callable[[], Weigh]
 ) -> Evidence:
     """Runs of RUN_WEIGHT_MIN or more that records share with the text, given the postings of its fingerprints.
 
-    `common` are the hashes that COMMON_OUTPUTS different outputs have; `weigher` is asked only where it matters.
+    `common` are the hashes that many hold; `weigher` is asked only where it matters.
     """
-    evidence = Evidence(pasted)
+    evidence = Evidence(pasted, common=common)
     hits = hits_by_record(pasted, found, evidence_weight(pasted))
     candidates = Candidates(hits, len(pasted.fingerprints))
     budget = _Budget()
@@ -97,7 +95,7 @@ class _Budget:
 
 
 def _compare(
-    pasted: Text, record_id: int, load: Load, budget: _Budget, common: Set[int], weigher: Callable[[], Weigh]
+    pasted: Text, record_id: int, load: Load, budget: _Budget, common: Common, weigher: Callable[[], Weigh]
 ) -> Match | None:
     """The record's runs, less what its prompt contained, if one of them is long enough to be evidence.
 
@@ -121,29 +119,11 @@ def _compare(
         kept, subtracted = split_run(record_id, run, echoed)
         for piece in kept:
             if _weight(pasted, piece) >= RUN_WEIGHT_MIN:
-                (match.common if _is_common(pasted, piece, common) else match.kept).append(piece)
+                (match.common if common.subtracts(pasted, piece) else match.kept).append(piece)
         match.subtracted.extend(subtracted)
     if not Shared(pasted, record, prompt, runs, match.kept).is_excerpt(weigher):
         match.kept.clear()
     return match
-
-
-def _is_common(pasted: Text, piece: Piece, common: Set[int]) -> bool:
-    """Whether it is a short phrase all of whose fingerprints are common. A run of RUN_WEIGHT_MIN has one."""
-    if not common or _weight(pasted, piece) >= COMMON_WEIGHT_MAX:
-        return False
-    starts, shingles = pasted.fingerprints, pasted.shingles
-    first = bisect_left(starts, piece.start)
-    inside = takewhile(lambda start: shingles.ends[start] <= piece.end, starts[first:])
-    return all(shingles.hashes[start] in common for start in inside)
-
-
-def frequent_hashes(found: Iterable[Posting]) -> dict[int, set[int]]:
-    """The hashes that so many records have that they may be common, with the records."""
-    records: defaultdict[int, set[int]] = defaultdict(set)
-    for posting in found:
-        records[posting.hash].add(posting.record_id)
-    return {value: held for value, held in records.items() if len(held) >= COMMON_OUTPUTS}
 
 
 def _weight(pasted: Text, part: Run | Piece) -> int:

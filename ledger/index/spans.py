@@ -5,10 +5,12 @@ from ledger.index.cover import Piece
 from ledger.index.relatives import Relative
 from ledger.index.rules import WORD_WEIGHT
 from ledger.index.text import Text
-from ledger.index.verdict import Resemblance, Span, Subtracted
+from ledger.index.verdict import Holders, Resemblance, Span, Subtracted
 
 
-def span_of(piece: Piece, pasted: Text, record: Text, floor: int, why: Subtracted | None) -> tuple[Span, int]:
+def span_of(
+    piece: Piece, pasted: Text, record: Text, floor: int, why: Subtracted | None, common_to: Holders | None
+) -> tuple[Span, int]:
     """The span of a piece, and where it ends in the pasted text's normal form.
 
     The span begins and ends with its outer units, and with the punctuation on them as far as both texts have the same,
@@ -22,7 +24,7 @@ def span_of(piece: Piece, pasted: Text, record: Text, floor: int, why: Subtracte
     in_text = pasted.source(ours.starts[piece.start] - before, end)
     in_record = record.source(theirs.starts[piece.record_start] - before, theirs.ends[record_end - 1] + after)
     words = ours.weight(piece.start, piece.end) // WORD_WEIGHT
-    return make_span(piece.record_id, pasted, in_text, in_record, words, why), end
+    return make_span(piece.record_id, pasted, in_text, in_record, words, why, common_to), end
 
 
 def make_span(
@@ -32,6 +34,7 @@ def make_span(
     in_record: tuple[int, int],
     words: int,
     why: Subtracted | None,
+    common_to: Holders | None,
 ) -> Span:
     """A span with these half-open code-point ranges."""
     start, end = in_text
@@ -45,6 +48,7 @@ def make_span(
         record_end=in_record[1],
         words=words,
         subtracted=why,
+        common_to=common_to,
     )
 
 

@@ -12,8 +12,9 @@ VerdictName = Literal["exact", "excerpt", "edited", "reworded", "none", "uncheck
 Layer = Literal["raw", "normalised", "folded", "excerpt", "edited", "reworded"]
 
 
-# Why a span does not count: the record's prompt contained it, or many different outputs do.
+# Why a span does not count: the record's prompt contained it, or it is a short phrase that many hold.
 Subtracted = Literal["prompt", "common"]
+Holders = Literal["outputs", "registrants"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Span:
     record_end: int
     words: int  # a character of a script without spaces counts 4/5 or 1/5; rounded down
     subtracted: Subtracted | None  # why the span does not count; None: it counts
+    common_to: Holders | None  # 8 different outputs, or registrants, have it; None: not so many
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from web.generation import LoggedRun
 from web.schemas import VerdictBody
 from web.services import Services
 from web.signed_verdict import check_verdict
+from web.verification import later_than
 
 EXCERPT = (
     "lamp keeper walked down to the harbour before dawn and counted eleven boats that had come home safely through "
@@ -142,3 +143,11 @@ def test_edited_copy_has_its_alignment_and_error_rate(client: FlaskClient, recor
     resemblance = verdict.records[0].resemblance
     assert resemblance is not None and resemblance.aligned_permille >= resemblance.aligned_needed
     assert all(text[span.start : span.end] == WORDS[span.record_start : span.record_end] for span in verdict.spans)
+
+
+def test_who_registers_a_known_text_later_is_shown_as_later() -> None:
+    first, own, others = (
+        {"record_id": number, "operator": {"id": name}} for number, name in ((3, "a"), (7, "a"), (9, "b"))
+    )
+    assert [later_than(record, first) for record in (first, own, others)] == [None, None, 3]
+    assert later_than(others, None) is None

@@ -10,7 +10,8 @@ from web.cli.trust import known_logs
 
 SHOWN_SPANS = 10
 SHOWN_CHARS = 100
-NOTES = {"prompt": "  (was in the prompt)", "common": "  (a phrase that many outputs have)"}
+NOTES = {"prompt": "  (was in the prompt)", "common": "  (a phrase that many have)"}
+HOLDERS = {"outputs": "  (many outputs have it)", "registrants": "  (many operators registered it)"}
 SENTENCES = {
     "exact": "the whole text is the output of a registered run",
     "excerpt": "parts of the text are the output of registered runs",
@@ -101,7 +102,7 @@ def _print_evidence(verdict: dict[str, Any], text: str) -> None:
     for span in spans[:SHOWN_SPANS]:
         part = " ".join(text[span["start"] : span["end"]].split())
         part = part if len(part) <= SHOWN_CHARS else part[: SHOWN_CHARS - 1] + "…"
-        note = NOTES.get(span.get("subtracted"), "")
+        note = NOTES.get(span.get("subtracted"), "") + HOLDERS.get(span.get("common_to"), "")
         fact("span", f"characters {span['start']}-{span['end']} = record {span['record_id']}: “{part}”{note}")
     if len(spans) > SHOWN_SPANS:
         say(f"  … and {len(spans) - SHOWN_SPANS} more spans (--json shows all)")
@@ -129,9 +130,14 @@ def _print_evidence(verdict: dict[str, Any], text: str) -> None:
 
 def _print_record(record: dict[str, Any]) -> None:
     operator = (record.get("operator") or {}).get("name") or "an unnamed operator"
+    earlier = record.get("later_than")
+    later = "" if earlier is None else f", later than record {earlier} of another operator"
     model = record.get("model") or {}
     root = str(model.get("root") or "")[:16]
-    fact("record", f"{record['record_id']}, first registered {record.get('logged')} by the log's clock, by {operator}")
+    fact(
+        "record",
+        f"{record['record_id']}, first registered {record.get('logged')} by the log's clock, by {operator}{later}",
+    )
     fact("time", f"{record.get('time')}, stated by the operator")
     fact("model", f"{model.get('name')} ({root}…)")
     replays = [str(replay.get("verdict")) for replay in record.get("replays") or []]

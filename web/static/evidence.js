@@ -13,7 +13,7 @@ export function evidence(record, verdict, rank, cosigners) {
       ["Longest run", plural(record.longest_run_words, "word")],
       ["Prompt echo", record.echo_permille === 0 ? "none of this output repeats its prompt" : `${share(record.echo_permille)} of this output repeats its prompt`,
         record.echo_permille > 0 ? hint("A model can be made to repeat anyone’s text.") : null],
-      ["First registered", when(record.logged), hint("by the log’s clock")],
+      ["First registered", when(record.logged), hint("by the log’s clock", later(record))],
       ["Stated time", when(record.time), hint("time stated by the operator")],
       ["Registered by", nameOf(record.operator), hint("operator ", hash(record.operator.id))],
       record.model ? ["Model", h("a", { href: `/models/${record.model.root}` }, record.model.name ?? "not registered here"), hint("root ", hash(record.model.root))] : null,
@@ -49,6 +49,11 @@ function assurance(record) {
   const claim = `replayable: made by the ${record.engine} engine, anyone can run it again`;
   if (record.replays.some((replay) => replay.verdict === "match")) return `R${claim.slice(1)}; a published replay matched.`;
   return `Stated by the operator: ${claim}; no published replay has matched yet.`;
+}
+
+/** Who registers a known text later is shown as later. */
+export function later({ later_than: earlier }) {
+  return earlier === null ? "" : `; later than record ${earlier}, which another operator registered`;
 }
 
 function shareWords(record, verdict, own) {

@@ -1,7 +1,7 @@
 // The verify page: pasted text in, evidence out.
 
 import { h, hash, hint, nameOf, plural, share, state } from "./dom.js";
-import { askCosigners, evidence, meaning, others } from "./evidence.js";
+import { askCosigners, evidence, later, meaning, others } from "./evidence.js";
 import { post } from "./http.js";
 import { takeOver } from "./memory.js";
 import { lookUp } from "./private.js";
@@ -90,7 +90,7 @@ function headline(verdict) {
 const HEADLINES = {
   exact: (verdict, best) => [
     h("h2", {}, `Run ${best.record_id} put out exactly this text`),
-    h("p", {}, `${EXACT_LAYERS[verdict.layer] ?? EXACT_LAYERS.normalised} First registered ${spoken(best.logged)}, by the log’s clock, by ${nameOf(best.operator)}.`),
+    h("p", {}, `${EXACT_LAYERS[verdict.layer] ?? EXACT_LAYERS.normalised} First registered ${spoken(best.logged)}, by the log’s clock, by ${nameOf(best.operator)}${later(best)}.`),
     verdict.records.length > 1 ? h("p", {}, `${verdict.records.length} records hold the same text${registrants(verdict)}.`) : "",
     best.echo_permille >= ECHO_NOTED_PERMILLE ? h("p", {}, h("b", {}, "Its prompt already contained part of this text"), `, ${share(best.echo_permille)} of it: a model can be made to repeat anyone’s words.`) : "",
   ],
@@ -102,7 +102,7 @@ const HEADLINES = {
   ],
   edited: (verdict, best) => [
     h("h2", {}, `An edited copy of what run ${best.record_id} put out`),
-    h("p", {}, `${share(best.resemblance.aligned_permille)} of ${windowOf(verdict, best)} stands in the run’s output word for word and in the same order; it is marked below. First registered ${spoken(best.logged)}, by the log’s clock, by ${nameOf(best.operator)}.`),
+    h("p", {}, `${share(best.resemblance.aligned_permille)} of ${windowOf(verdict, best)} stands in the run’s output word for word and in the same order; it is marked below. First registered ${spoken(best.logged)}, by the log’s clock, by ${nameOf(best.operator)}${later(best)}.`),
     errorRate(verdict),
   ],
   reworded: (verdict, best) => [
@@ -114,7 +114,7 @@ const HEADLINES = {
     h("h2", {}, "No logged run put out this text"),
     h("p", {}, `Checked against log ${verdict.log.origin}: ${plural(verdict.log.size, "entry").replace("entrys", "entries")}, ${spoken(verdict.log.time)}. `,
       h("b", {}, "This does not mean that a person wrote it.")),
-    verdict.spans.length > 0 ? h("p", {}, "The marked passages stood in a run’s prompt already, or are phrases that many outputs have, so they do not count.") : "",
+    verdict.spans.length > 0 ? h("p", {}, "The marked passages stood in a run’s prompt already, or are phrases that many outputs or operators have, so they do not count.") : "",
     h("p", { class: "soft" }, "Other models and other logs are not covered, and a copy that was reworded thoroughly is not found."),
   ],
   unchecked: (verdict) => [
@@ -138,18 +138,21 @@ function replayState(record) {
   return state("wait", "Found, not yet replayed");
 }
 
+const HOLDERS = { outputs: "logged outputs", registrants: "operators" };
+
 function highlighted(text, verdict) {
   const pieces = cut(text, verdict.spans).map(({ text: piece, span }) => {
     if (!span) return piece;
     if (span.subtracted === "prompt") return h("mark", { class: "echo", title: "already in the run’s prompt, not counted" }, piece);
-    if (span.subtracted === "common") return h("mark", { class: "echo", title: "a phrase that many logged outputs have, not counted" }, piece);
-    return h("mark", {}, piece, h("a", { href: `/records/${span.record_id}`, "aria-label": `record ${span.record_id}` }, String(span.record_id)));
+    if (span.subtracted === "common") return h("mark", { class: "echo", title: `a phrase that many ${HOLDERS[span.common_to]} have, not counted` }, piece);
+    return h("mark", span.common_to ? { title: `many ${HOLDERS[span.common_to]} have this passage` } : {}, piece, h("a", { href: `/records/${span.record_id}`, "aria-label": `record ${span.record_id}` }, String(span.record_id)));
   });
   const echoes = verdict.spans.some((span) => span.subtracted);
   return h("section", { "aria-label": "Your text, with matches marked" },
     h("h2", {}, "Your text"),
     h("div", { class: "sheet" }, h("p", { class: "prose", id: "marked" }, pieces)),
-    hint("Marked: found in the record of that number.", echoes ? " Dotted: repeated from the run’s own prompt, or a phrase that many outputs have; not counted." : "",
+    hint("Marked: found in the record of that number.", echoes ? " Dotted: repeated from the run’s own prompt, or a phrase that many outputs or operators have; not counted." : "",
+      verdict.spans.some((span) => !span.subtracted && span.common_to) ? " Some marked passages are in many outputs or of many operators: they show no run in particular." : "",
       verdict.search_capped ? " More records share short phrases with this text than were compared." : "",
       verdict.truncated ? ` Only the first ${plural(verdict.checked_chars, "character")} were checked.` : ""),
   );

@@ -1,7 +1,7 @@
 """Records and texts for the tests of matching, and slow ways to know the right answer."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ledger.index import Span, Verdict
@@ -40,6 +40,7 @@ class Record:
     output_text: str
     prompt_text: str = ""
     visibility: str = "public"
+    registrant: int = 0
 
 
 @dataclass(slots=True)
@@ -55,6 +56,9 @@ class Source:
 
     def content(self, index: int) -> Record | None:
         return self.records.get(index)
+
+    def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
+        return {index: self.records[index].registrant for index in indexes if index in self.records}
 
 
 def source_of(*outputs: str) -> Source:

@@ -128,11 +128,15 @@ def test_many_records_of_one_phrase_cost_a_bounded_search(indexed: Indexed) -> N
             loads.append(number)
             return source.content(number)
 
+        def registrants_of(self, indexes: object) -> object:
+            return source.registrants_of(indexes)  # type: ignore[arg-type]
+
     text = " ".join(f"{phrase} {made_up(5000 + i, 1)[0]}" for i in range(200))
     verdict = index.verify(text, Counting())  # type: ignore[arg-type]
     check_spans(verdict, text, source)
     assert verdict.verdict in ("none", "unchecked")  # what 300 records have shows none of them
     assert verdict.spans and {span.subtracted for span in verdict.spans} == {"common"}
+    assert {span.common_to for span in verdict.spans} == {"outputs"}
     assert len(loads) <= 48 + 16 * 24
 
 

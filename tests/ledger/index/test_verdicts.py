@@ -320,6 +320,22 @@ def test_nothing_found_among_a_part_of_the_candidates_is_no_answer(indexed: Inde
     assert verdict.verdict == "excerpt" or verdict.reason_code == "search_capped"
 
 
+def test_what_many_registrants_hold_is_marked(indexed: Indexed) -> None:
+    """A short phrase of theirs does not count; a longer passage does, and is marked, as a whole text is."""
+    famous = made_up(1, 60)
+    for holders, common_to in ((7, None), (8, "registrants")):
+        source = Source({i: Record(" ".join(famous), registrant=i) for i in range(holders)})
+        source.records |= {holders + i: Record(" ".join(famous), registrant=0) for i in range(8)}
+        for words in (famous, famous[5:45]):
+            verdict = verify(indexed, source, " ".join(words))
+            assert [(span.subtracted, span.common_to) for span in verdict.spans] == [(None, common_to)]
+        short = verify(indexed, source, f"{prose(2, 30)} {' '.join(famous[5:30])} {prose(3, 30)}")
+        assert [(span.subtracted, span.common_to) for span in short.spans] == [
+            ("common" if common_to else None, common_to)
+        ]
+        assert short.verdict == ("none" if common_to else "excerpt")
+
+
 # Visibility
 
 
@@ -350,6 +366,7 @@ def test_json_has_plain_values(indexed: Indexed) -> None:
             "record_end": len(output),
             "words": 60,
             "subtracted": None,
+            "common_to": None,
         }
     ]
     assert body["records"] == [

@@ -1,6 +1,6 @@
 """What is measured: our index, and the plain retrieval baseline. Each method gives a text a score and a record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from math import log
 from typing import Final, Protocol
@@ -78,6 +78,9 @@ class _Records:
 
     def content(self, index: int) -> Registered | None:
         return self.records[index]
+
+    def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
+        return dict.fromkeys(indexes, 0)
 
 
 TERMS: Final = 24
