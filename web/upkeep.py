@@ -1,4 +1,4 @@
-"""When a home's log was last checked and backed up, for the service's metrics: a small file a task in HOME/upkeep."""
+"""When a home's log was last checked, backed up and relieved of old content: a small file a task in HOME/upkeep."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from web.files import replace_file
 
-BACKUP, FSCK, FSCK_HASHES = TASKS = ("backup", "fsck", "fsck_hashes")
+BACKUP, FSCK, FSCK_HASHES, RETAIN = TASKS = ("backup", "fsck", "fsck_hashes", "retain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Done:
 
 def record(home: Path, task: str, size: int, faults: int = 0) -> None:
     """Remember that `task` has just ended."""
-    replace_file(_path(home, task), f"{json.dumps(asdict(Done(int(time.time()), size, faults)))}\n".encode())
+    done = Done(int(time.time()), size, faults)
+    replace_file(_path(home, task), f"{json.dumps(asdict(done))}\n".encode())
 
 
 def last(home: Path, task: str) -> Done | None:

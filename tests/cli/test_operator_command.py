@@ -11,7 +11,6 @@ from ledger.keys import SigningKey, operator_id
 from tests.cli.conftest import Machine, Rail
 from tests.cli.live_service import LiveService, live_service
 from tests.ledger.log_samples import Run
-from web import retention
 from web.retention import erase_overdue
 from web.submitters import Limits, Submitters
 
@@ -75,21 +74,36 @@ def test_decisions_are_kept(here: Rail, tmp_path: Path) -> None:
     assert here("operator", "allow", "nobody", "--home", home, "--json").error == "invalid_operator_id"
 
 
-def test_content_is_erased_after_its_operators_days(
-    here: Rail, live: LiveService, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_content_is_erased_after_its_operators_days(live: LiveService) -> None:
     services = live.services
     run = Run("retention.example")
     services.log.submit_many(run.registrations())
     mine = [entry.index for entry in services.log.submit_many(run.generations(2))]
     other = live.generate(1)
     submitters = Submitters().with_operator(run.id.hex(), limits=Limits(keep_days=30))
-    assert erase_overdue(services.log, services.index, Submitters(), services.operator_key) == []
-    assert erase_overdue(services.log, services.index, submitters, services.operator_key) == []
-    later = time.time() + 31 * 86_400
-    monkeypatch.setattr(retention.time, "time", lambda: later)
-    monkeypatch.setattr("ledger.submission.CLOCK_SKEW_SECONDS", 10**9)
-    assert erase_overdue(services.log, services.index, submitters, services.operator_key) == mine
+    now = int(time.time())
+
+    def erase(submitters: Submitters, days: int) -> list[int]:
+        key = services.operator_key
+        return erase_overdue(services.log, services.index, submitters, key, now + days * 86_400)
+
+    assert erase(Submitters(), 31) == erase(submitters, 0) == erase(submitters, -10_000) == []
+    assert erase(submitters, 31) == mine
     assert all(services.log.is_erased(index) for index in mine) and services.log.content(other) is not None
-    assert erase_overdue(services.log, services.index, submitters, services.operator_key) == []
+    assert erase(submitters, 31) == []
     assert services.log.fsck().ok
+
+
+def test_a_clock_far_ahead_erases_nothing_by_itself(
+    here: Rail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    record = here("generate", "once", "--max-tokens", "4", "--home", home, "--json").json["record_id"]
+    assert here("operator", "limit", "default", "--keep-days", "50", "--home", home).code == 0
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + 20 * 86_400)
+    assert here("operator", "retain", "--home", home, "--json").json["erased"] == []
+    monkeypatch.setattr(time, "time", lambda: true_time() + 60 * 86_400)  # 40 days since the last run
+    assert here("operator", "retain", "--home", home, "--json").error == "clock_ahead"
+    done = here("operator", "retain", "--clock-is-right", "--home", home, "--json")
+    assert done.json["erased"] == [record]

@@ -208,21 +208,34 @@ def show(identifier: str, home: str | None, as_json: bool) -> int:
 
 
 @operator.command()
+@option("--clock-is-right", is_flag=True, help="Erase although the clock is 30 days beyond the last run and entry.")
 @home_option
 @json_option
-def retain(home: str | None, as_json: bool) -> int:
+def retain(clock_is_right: bool, home: str | None, as_json: bool) -> int:
     """Erase content that is older than its operator's --keep-days. Run it daily; the service may be running."""
+    import time
+
     from ledger.keys import SigningKey
+    from web import upkeep
     from web.backups import erase_in_backups
     from web.cli.local import open_local
     from web.log_key import load_log_key
-    from web.retention import erase_overdue
+    from web.retention import erase_overdue, is_far_ahead
 
     settings = settings_from(home=home)
     with open_local(settings, load_log_key(settings)) as local:
-        erased = erase_overdue(local.log, local.index, _file(home).read(), SigningKey.load(settings.operator_key))
+        now, last = int(time.time()), upkeep.last(settings.home, upkeep.RETAIN)
+        if not clock_is_right and is_far_ahead(local.log, last.time if last is not None else None, now):
+            raise CommandError(
+                "clock_ahead",
+                "the clock is over 30 days beyond the last run and the newest entry; nothing was erased",
+                "set the clock, or say --clock-is-right",
+            )
+        signer = SigningKey.load(settings.operator_key)
+        erased = erase_overdue(local.log, local.index, _file(home).read(), signer, now)
         for index in erased:
             erase_in_backups(settings.home, index, local.log.vkey)
+        upkeep.record(settings.home, upkeep.RETAIN, local.log.size())
     if as_json:
         emit_json({"verdict": "ok", "erased": erased})
     else:
