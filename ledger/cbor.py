@@ -112,23 +112,28 @@ class _Decoder:
 
     def value(self, depth: int) -> CborValue:
         """Read one value that may hold `depth` more levels of arrays and maps."""
-        start = self.position
-        if self.data[start : start + 1] == _NULL:
+        data, start = self.data, self.position
+        initial = data[start] if start < len(data) else -1
+        if initial == _NULL[0]:
             self.position = start + 1
             return None
-        major, argument = self.head()
+        major, argument = initial >> 5, initial & 31
+        if argument < 24 and 0 <= major <= _MAP:  # most values: what `head` gives for them, without the call
+            self.position = start + 1
+        else:
+            major, argument = self.head()
+        if major == _UINT:
+            return argument
         if major == _BYTES:
             return self.take(argument)
         if major == _TEXT:
             return self.text(argument)
-        if major == _UINT:
-            return argument
         if major == _NEGATIVE:
             return -1 - argument
         if depth == 0:
             raise ParseError("cbor_depth", f"arrays and maps nest deeper than {DEPTH_MAX} at byte {start}")
         # Every item takes a byte at least: a length that the input cannot hold is refused before anything is built.
-        if argument * (2 if major == _MAP else 1) > len(self.data) - self.position:
+        if argument * (2 if major == _MAP else 1) > len(data) - self.position:
             raise ParseError("cbor_truncated", f"the {_MAJOR_NAMES[major]} at byte {start} is longer than the input")
         if major == _ARRAY:
             return [self.value(depth - 1) for _ in range(argument)]
@@ -169,9 +174,14 @@ class _Decoder:
         previous = b""
         for _ in range(pairs):
             start = self.position
-            if self.data[start : start + 1] and self.data[start] >> 5 not in (_UINT, _NEGATIVE, _TEXT):
+            initial = self.data[start] if start < len(self.data) else _UINT
+            if initial >> 5 == _TEXT and initial & 31 < 24:
+                self.position = start + 1
+                key: CborValue = self.text(initial & 31)
+            elif initial >> 5 in (_UINT, _NEGATIVE, _TEXT):
+                key = self.value(0)
+            else:
                 raise ParseError("cbor_key_type", f"the map key at byte {start} is neither integer nor text")
-            key = self.value(0)
             encoded = self.data[start : self.position]
             if encoded <= previous:
                 if encoded == previous:
