@@ -1,6 +1,8 @@
 """Clients that are slow, silent, many or too loud: the service goes on, in bounded memory, and says what was wrong."""
 
 import json
+import re
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -10,11 +12,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from inference.config import ENGINE
+from ledger.keys import SigningKey
 from tests.cli.conftest import Machine
 from tests.cli.test_serve import serving, worker_of
+from web.client import RailClient
+from web.hammer.statements import sign_generations
+from web.submitter import Submitter, send
 
 THREADS = 4
-CONNECTIONS = 2000
+CONNECTIONS = 10_000
+HANDLES_KEPT = 300  # of this process and of the service, for everything else
 GROWTH_BYTES_MAX = 64 << 20
 HEAD = b"POST /api/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/cose\r\n"
 
@@ -30,9 +38,15 @@ class Service:
         connection.sendall(data)
         return connection
 
-    def answers(self) -> bool:
-        """Whether it answers a plain question in two seconds; it takes a few milliseconds when idle."""
-        return httpx.get(f"{self.url}/health", timeout=2).status_code == 200
+    def answers(self, seconds: int = 2) -> bool:
+        """Whether it answers a plain question in time; it takes a few milliseconds when idle."""
+        return httpx.get(f"{self.url}/health", timeout=seconds).status_code == 200
+
+    def connections(self) -> int:
+        """How many the service holds open, as it says."""
+        found = re.search(r"^rail_http_connections ([0-9]+)", httpx.get(f"{self.url}/metrics", timeout=30).text, re.M)
+        assert found is not None
+        return int(found[1])
 
     def resident_bytes(self) -> int:
         pages = Path(f"/proc/{self.worker}/statm").read_text(encoding="ascii").split()[1]
@@ -59,15 +73,36 @@ def test_many_clients_that_stop_sending_hold_no_thread(service: Service, sent: b
         assert service.answers()
 
 
-def test_thousands_of_open_connections_cost_little(service: Service) -> None:
+@pytest.fixture
+def many_handles() -> Iterator[int]:
+    """How many sockets this process may hold: enough for the connections."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < CONNECTIONS + HANDLES_KEPT:
+        pytest.skip(f"the limit of open files is {hard}: not enough for {CONNECTIONS} connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield hard - HANDLES_KEPT
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+
+
+def test_ten_thousand_open_connections_cost_little(service: Service, many_handles: int) -> None:
     assert service.answers()
     before = service.resident_bytes()
-    with ExitStack() as open_ones:
-        for _ in range(CONNECTIONS):
+    key = SigningKey.generate("writer.test")
+    with ExitStack() as open_ones, RailClient(service.url) as client:
+        for number in range(
+            min(3 * CONNECTIONS, many_handles)
+        ):  # the service closes the oldest if this takes longer than it waits
             open_ones.enter_context(service.connect())
-        assert service.answers()
+            if number % 100 == 99 and number >= CONNECTIONS and service.connections() > CONNECTIONS:
+                break
+        registered = Submitter(client, key).register("writer", "writer.test")
+        model = client.get_json("/.well-known/rail.json")["model"]["root"]
+        statement = sign_generations(key, bytes.fromhex(model), ENGINE, 1, 1, lambda *_: None)[0]
+        record = send(client, statement)
+        assert service.connections() > CONNECTIONS
         assert service.resident_bytes() - before < GROWTH_BYTES_MAX
-    assert service.answers()
+        assert client.get_json(f"/api/records/{record['leaf_hash']}")["record_id"] == registered["record_id"] + 1
+    assert service.answers(seconds=30)  # ten thousand ends come first
 
 
 def read_answer(connection: socket.socket) -> tuple[int, bytes]:

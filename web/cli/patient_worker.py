@@ -11,6 +11,7 @@ import resource
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -70,29 +71,34 @@ class PatientWorker(ThreadWorker):
         self.poller.register(client, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def on_pending_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        data = arrived(conn, client)
-        if data is None:
-            return
-        if self._goes_direct(conn, data):
-            self.poller.unregister(client)
-            self.pending_conns.remove(conn)
-        else:
+        if self._needs_thread(conn, client, self.pending_conns):
             super().on_pending_socket_readable(conn, client)
 
     def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
-        data = arrived(conn, client)
-        if data is None:
-            return
-        if self._goes_direct(conn, data):
-            self.poller.unregister(client)
-            self.keepalived_conns.remove(conn)
-        else:
+        if self._needs_thread(conn, client, self.keepalived_conns):
             super().on_client_socket_readable(conn, client)
 
-    def _goes_direct(self, conn: TConn, data: bytes) -> bool:
-        """Whether the lane took the request. It does not while the answer would have to close the connection."""
+    def _needs_thread(self, conn: TConn, client: socket.socket, waiting: deque[TConn]) -> bool:
+        """Whether a request has arrived that a thread is to answer; one for the lane goes there, and an end ends here.
+
+        The lane takes none while its answer would have to close the connection.
+        """
+        data = arrived(conn, client)
+        if data is None:
+            return False
         keeps = self.alive and len(self.keepalived_conns) < self.max_keepalived
-        return keeps and self._lane is not None and self._lane.take(conn, data)
+        taken = keeps and self._lane is not None and self._lane.take(conn, data)
+        if data and not taken:
+            return True
+        self.poller.unregister(client)
+        waiting.remove(conn)
+        if not taken:
+            self._drop(conn)
+        return False
+
+    def _drop(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        conn.close()
 
     def _take_back(self, given: Sequence[tuple[TConn, Outcome]]) -> None:
         """In the poller's thread: connections from the lane wait for their next request, or for a thread, or end."""
@@ -100,8 +106,7 @@ class PatientWorker(ThreadWorker):
             if outcome is Outcome.LEFT:
                 self.enqueue_req(conn)
             elif outcome is Outcome.BROKEN:
-                self.nr_conns -= 1
-                conn.close()
+                self._drop(conn)
             else:
                 conn.set_timeout()
                 self.keepalived_conns.append(conn)
@@ -126,7 +131,7 @@ class PatientWorker(ThreadWorker):
 
 
 def arrived(conn: Any, client: socket.socket) -> bytes | None:
-    """What is there, and stays there, if a thread can have the connection; empty at its end or after an error.
+    """What is there, and stays there, if it is a whole request, or all that a thread waits for; empty: it has ended.
 
     If None, the poller wakes when more has come than is there now.
     """
@@ -135,7 +140,7 @@ def arrived(conn: Any, client: socket.socket) -> bytes | None:
     except BlockingIOError:
         return None
     except OSError:
-        return b""  # the thread meets the error, and closes
+        return b""
     wanted = _wanted(data)
     if len(data) < wanted and len(data) >= getattr(conn, "wanted", 1):
         conn.wanted = wanted
