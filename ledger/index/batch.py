@@ -79,8 +79,8 @@ class Batch:
                 row.raw_digest,
                 row.normal_digest,
                 row.echo_permille,
-                _places("postings", row.fingerprints),
-                _places("terms", row.rarest),
+                places_of("postings", row.fingerprints),
+                places_of("terms", row.rarest),
             )
             for row in self.rows
         ]
@@ -100,6 +100,6 @@ class Batch:
         }
 
 
-def _places(kind: Kind, keys: Iterable[int]) -> bytes:
+def places_of(kind: Kind, keys: Iterable[int]) -> bytes:
     """The parts that a record's keys are in, two bytes each, for its removal."""
     return b"".join(part.to_bytes(2, "big") for part in sorted({part_of(kind, key) for key in keys}))

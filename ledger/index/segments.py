@@ -211,26 +211,26 @@ def read_parts(connection: Connection, kind: Kind, segment: Segment, start: int,
 
 
 def erase(connection: Connection, kind: Kind, record_id: int, parts: Sequence[int]) -> None:
-    """Takes a record that has keys of these parts out of the blocks of every segment."""
+    """Takes a record that has keys of these parts out of the blocks of every segment; `spilled` entries move up."""
     for segment in read_segments(connection):
         if segment.first <= record_id <= segment.last:
-            bits = segment.layout(kind).bits
-            step = max(1, 1 << (16 - bits)) if bits < 16 else 1  # several parts of the record may be in one block
-            for start in sorted({part // step * step for part in parts}):
-                _erase_between(connection, kind, segment, record_id, start, start + step)
+            ranges = {segment.blocks_between(kind, part, part + 1) for part in parts}
+            blocks = [block for low, high in sorted(ranges) for block in range(low, high)]
+            for start in range(0, len(blocks), _BLOCKS_MAX):  # an even number: the two blocks of a bucket together
+                _erase_from(connection, kind, segment, record_id, blocks[start : start + _BLOCKS_MAX])
 
 
-def _erase_between(connection: Connection, kind: Kind, segment: Segment, record_id: int, start: int, end: int) -> None:
-    """Writes the blocks of these parts, which are whole ones, anew without the record; `spilled` ones move up."""
-    entries = read_parts(connection, kind, segment, start, end)
+def _erase_from(connection: Connection, kind: Kind, segment: Segment, record_id: int, blocks: Sequence[int]) -> None:
+    """Writes those of the blocks anew that hold the record."""
+    table, layout = TABLES[kind], segment.layout(kind)
+    rows = sorted(map(tuple, rows_with_keys(connection, table, blocks)))
+    entries = layout.decode([(block - segment.block(0), data) for block, data in rows])
     others = entries.records != np.uint64(record_id)
-    if others.all():
+    buckets = entries.keys >> np.uint64(KEY_BITS[kind] - layout.bits)
+    changed = np.unique(buckets[~others])
+    if not len(changed):
         return
-    layout = segment.layout(kind)
-    shift = np.uint64(KEY_BITS[kind] - layout.bits)
-    changed = np.unique(entries.keys[~others] >> shift)
     numbers = [segment.block(int(bucket) << 1) for bucket in changed]
-    table = TABLES[kind]
     doomed = delete(table).where(table.c.block.between(bindparam("low"), bindparam("high")))
     connection.execute(doomed, [{"low": number, "high": number + 1} for number in numbers])
-    write_blocks(connection, kind, segment, entries.take(others & np.isin(entries.keys >> shift, changed)))
+    write_blocks(connection, kind, segment, entries.take(others & np.isin(buckets, changed)))

@@ -49,7 +49,7 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory() as folder:
         url = options.database or f"sqlite:///{folder}/bench.db"
-        _print_machine(url)
+        print_machine(url)
         database = Database(url, create=True)
         try:
             _measure(database, MadeRecords(corpora, options.records), corpora, options.checks)
@@ -58,7 +58,7 @@ def main() -> int:
     return 0
 
 
-def _print_machine(url: str) -> None:
+def print_machine(url: str) -> None:
     cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?")
     print(f"machine   {cpu}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {platform.platform()}")
     print(f"versions  Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}, ", end="")
@@ -71,28 +71,26 @@ def _lines(path: str) -> list[str]:
 
 
 def _measure(database: Database, source: MadeRecords, corpora: Path, checks: int) -> None:
-    before = _size(database)
+    before = size_of(database)
     index = ContentIndex(database.engine)
     _ingest(index, source)
-    print(f"size      {(_size(database) - before) / source.count:.0f} bytes a record", flush=True)
+    print(f"size      {(size_of(database) - before) / source.count:.0f} bytes a record", flush=True)
     kinds = _kinds(source, corpora, checks)
     index.verify(source.text(0), source)
-    print(f"\n{'pasted text':26}{'checks':>8}{'as hoped':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}", end="")
-    print(f"{'cpu p50':>9}{'cpu p99':>9}")
+    print_titles("pasted text")
     everything: list[tuple[float, float]] = []
     for name, queries in kinds.items():
         times, hoped = _check_all(index, source, queries)
         everything += times
-        _print_row(name, times, f"{hoped * 100 / len(queries):.0f} %")
-    _print_row("all", everything, "")
+        print_row(name, times, f"{hoped * 100 / len(queries):.0f} %")
+    print_row("all", everything, "")
     mixed = random.Random(3).sample([query for queries in kinds.values() for query in queries], checks)
     if database.dialect == "sqlite":
         times = []
         for query in mixed[:30]:
-            database.engine.dispose()
-            _forget(str(database.engine.url.database))
+            forget(database)
             times += _check_all(index, source, [query])[0]
-        _print_row("all, cold", times, "")
+        print_row("all, cold", times, "")
     source.count += max(1, source.count // MEANWHILE)
     ingest = threading.Thread(target=_ingest, args=(index, source))
     ingest.start()
@@ -100,7 +98,7 @@ def _measure(database: Database, source: MadeRecords, corpora: Path, checks: int
     while ingest.is_alive():
         times += _check_all(index, source, [mixed[len(times) % len(mixed)]])[0]
     ingest.join()
-    _print_row("all, while records come in", times, "")
+    print_row("all, while records come in", times, "")
 
 
 def _ingest(index: ContentIndex, source: MadeRecords) -> None:
@@ -116,7 +114,7 @@ def _ingest(index: ContentIndex, source: MadeRecords) -> None:
     print(f"{added / cpu:.0f} a second of processor time", flush=True)
 
 
-def _size(database: Database) -> int:
+def size_of(database: Database) -> int:
     """Bytes of the database."""
     with database.read() as connection:
         if database.dialect == "postgresql":
@@ -163,7 +161,10 @@ def _check_all(index: ContentIndex, source: MadeRecords, queries: list[Check]) -
     return times, hoped
 
 
-def _forget(path: str) -> None:
+def forget(database: Database) -> None:
+    """Nothing of a SQLite database is in memory: neither ours nor, as far as it heeds advice, the system's."""
+    database.engine.dispose()
+    path = str(database.engine.url.database)
     for name in (path, f"{path}-wal"):
         if Path(name).exists():
             descriptor = os.open(name, os.O_RDONLY)
@@ -171,7 +172,12 @@ def _forget(path: str) -> None:
             os.close(descriptor)
 
 
-def _print_row(name: str, times: list[tuple[float, float]], hoped: str) -> None:
+def print_titles(first: str) -> None:
+    titles = "".join(f"{title:>9}" for title in ("p50 ms", "p99 ms", "max ms", "cpu p50", "cpu p99"))
+    print(f"\n{first:26}{'checks':>8}{'as hoped':>10}{titles}")
+
+
+def print_row(name: str, times: list[tuple[float, float]], hoped: str) -> None:
     clock, cpu = (sorted(column) for column in zip(*times, strict=True))
     p50, p99 = (len(times) * share // 100 for share in (50, 99))
     print(f"{name:26}{len(times):8}{hoped:>10}{clock[p50]:9.1f}{clock[p99]:9.1f}{clock[-1]:9.1f}", end="")

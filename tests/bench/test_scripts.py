@@ -19,7 +19,8 @@ FOLDER = Path(__file__).resolve().parent
         ("bench_serving.py", ("--shape", "tiny", "--tokens", "8")),
         ("bench_growth.py", ("--sizes", "600,1200", "--postgresql", "")),
         ("bench_storage.py", ("--count", "20", "--postgresql", "")),
-        ("bench_verify.py", ("--records", "150")),
+        ("bench_verify.py", ("--records", "150", "--checks", "3")),
+        ("bench_index_store.py", ("--records", "5000")),
         ("bench_quality.py", ("--windows", "1")),
     ],
 )
