@@ -207,6 +207,9 @@ class CharacterData(Shape):
     casefold: dict[str, str] = Field(description="what differs from the lower case of one character")
     fold_before: dict[str, str]
     fold_after: dict[str, str]
+    look_alikes: dict[str, str] = Field(description="what looks like a Latin letter, and the letter")
+    simplified: dict[str, str] = Field(description="traditional Chinese characters, and the simplified ones")
+    entities: dict[str, str] = Field(description="what HTML writes `&amp;` and so on for, by name without `&`")
 
 
 class ReplayBody(Shape):

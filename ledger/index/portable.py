@@ -2,9 +2,11 @@
 
 import re
 from functools import cache
+from html.entities import html5
 from typing import Any, Final
 
 from ledger.index.characters import FOLD_AFTER, FOLD_BEFORE, classes
+from ledger.index.readable import look_alikes, simplified
 from ledger.index.rules import FINGERPRINT_RULES, RULES_WITH_DATA
 
 _RANGE: Final = re.compile(r"\\U([0-9a-f]{8})-\\U([0-9a-f]{8})")
@@ -13,7 +15,8 @@ _RANGE: Final = re.compile(r"\\U([0-9a-f]{8})-\\U([0-9a-f]{8})")
 @cache
 def character_data() -> dict[str, Any]:
     """`classes`: ranges of code points, first and last; `casefold`: what differs from the lower case of one character;
-    `fold_before` and `fold_after`: one character for another. SPEC.md sections 1 and 2.
+    `fold_before`, `fold_after`, `look_alikes` and `simplified`: one character for another; `entities`: HTML's, by name
+    without the ampersand. SPEC.md sections 1 and 2.
     """
     known = classes()
     return {
@@ -30,4 +33,7 @@ def character_data() -> dict[str, Any]:
         },
         "fold_before": {chr(i): to for i, to in FOLD_BEFORE.items()},
         "fold_after": {chr(i): to for i, to in FOLD_AFTER.items()},
+        "look_alikes": {chr(i): to for i, to in look_alikes().items()},
+        "simplified": {chr(i): to for i, to in simplified().items()},
+        "entities": html5,
     }

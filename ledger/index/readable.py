@@ -46,7 +46,7 @@ def readable(text: str) -> tuple[str, OffsetMap | None]:
     if any(mark in text for mark in _MARKS) and _TRIGGER.search(text):
         text, offsets = _without_markup(text)
     if not text.isascii():
-        text = text.translate(_simplified())
+        text = text.translate(simplified())
         text = _without_look_alikes(text)
     return text, offsets
 
@@ -85,7 +85,7 @@ def _without_look_alikes(text: str) -> str:
     """Look-alikes made Latin in words that mix scripts; in a text that has such words, also in words of look-alikes
     only that stand between Latin ones. Words of one script are left alone otherwise: real Cyrillic is never folded.
     """
-    known = _look_alikes()
+    known = look_alikes()
     if _look_alike().isdisjoint(text):
         return text
     words = [(match.start(), match[0]) for match in _words().finditer(text)]
@@ -130,7 +130,7 @@ def _is_latin(char: str) -> bool:
 
 @cache
 def _look_alike() -> frozenset[str]:
-    return frozenset(map(chr, _look_alikes()))
+    return frozenset(map(chr, look_alikes()))
 
 
 @cache
@@ -143,13 +143,15 @@ def _words() -> re.Pattern[str]:
 
 
 @cache
-def _look_alikes() -> dict[int, str]:
+def look_alikes() -> dict[int, str]:
+    """Code points that look like a Latin letter, and the letter."""
     lines = _lines("confusables.tsv")
     return {ord(c): latin for latin, _, others in (line.partition("\t") for line in lines) for c in others}
 
 
 @cache
-def _simplified() -> dict[int, str]:
+def simplified() -> dict[int, str]:
+    """Code points of traditional Chinese characters, and the simplified ones."""
     traditional, simplified = _lines("chinese_variants.txt")
     return {ord(one): other for one, other in zip(traditional, simplified, strict=True)}
 

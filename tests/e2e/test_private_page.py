@@ -27,12 +27,23 @@ TEXTS = [
     "Zalgo " + "a" + "\u0301\u0323" * 40 + " o\u200bver\u00ad\ufeff\u2060 🙂🧪 ....... ------ don't rock’n’roll it''s",
     "가각힣 \u1100\u1161\u11a8 한국어 문장도 단어로 나뉜다 그리고 끝난다",
 ]
-FINGERPRINTS = """async (text) => {
+MARKED_UP = [
+    "# Heading\n\n> **Bold** and `code` ~~gone~~ [a link](https://example.org/x) ![alt](y.png)\n- one\n+ two\n1. three",
+    "<p>One <b>two</b>&nbsp;three &amp; four &notit; &bogus; &Aacute;</p><!-- no --><pk><BR/>five<ſ>6</ſ> [x](a\x85b)",
+    "".join(f"&#{i};" for i in [*range(300), 0xD800, 0xFDD0, 0xFFFE, 0x1FFFF, 0x10FFFF, 0x110000, 9999999])
+    + "&#x41;&#X62;",
+    "hyphen-\nated and Hyphen-\nAted, line\u2010 \r\n   end, well-known 3-\n4 a\r# b\u2028- c\n  - d",
+    "Тhe quiсk brоwn fох јumps оver а lаzу dоg; настоящий русский текст, Ελληνικά κείμενα, p\u0430\u0301y",
+    "Real Cyrillic only: все хорошо, а не так. 𝐓𝐡𝐞 ｆｕｌｌ ｗіｄｔｈ",
+    "西遊記第一回：靈根育孕源流出，心性修持大道生。𠮷野家 😀 **𠀋** 臺灣",
+]
+FINGERPRINTS = """async ([text, form_of]) => {
     const script = document.querySelector("script[type=module]").src;
     const { normalForm, reader, unitsOf } = await import(new URL("units.js", script));
+    const forms = await import(new URL("readable.js", script));
     const { fingerprints } = await import(new URL("private.js", script));
     const data = await (await fetch("/api/private/characters")).json();
-    const form = normalForm(text, reader(data));
+    const form = normalForm(forms[form_of](text, reader(data)), reader(data));
     const prints = fingerprints(unitsOf(form, reader(data), Infinity), data.rules);
     return { text: form.text, starts: form.starts, ends: form.ends,
              prints: prints.map(({ hash, start, end }) => [BigInt.asIntN(64, hash).toString(), start, end]) };
@@ -49,7 +60,7 @@ def test_the_browser_makes_the_same_normal_forms_and_fingerprints(open_page: Ope
     draw = random.Random(1)
     characters = [chr(i) for i in range(0x20, 0x3000) if chr(i).isprintable()]
     for text in [*TEXTS, *("".join(draw.choices(characters, k=600)) for _ in range(12))]:
-        ours, theirs = Text(text, as_written=True), page.evaluate(FINGERPRINTS, text)
+        ours, theirs = Text(text, as_written=True), page.evaluate(FINGERPRINTS, [text, "asWritten"])
         assert theirs["text"] == ours.normal
         assert theirs["prints"] == [[str(ours.shingles.hashes[i]), i, ours.shingles.ends[i]] for i in ours.fingerprints]
         if all(ord(c) < 0x10000 for c in text + ours.normal):
@@ -58,6 +69,39 @@ def test_the_browser_makes_the_same_normal_forms_and_fingerprints(open_page: Ope
             assert [list(place) for place in zip(theirs["starts"], theirs["ends"], strict=True)] == [
                 list(place) for place in places
             ]
+
+
+def test_the_browser_makes_the_same_readers_forms(open_page: Open) -> None:
+    page = open_page("/verify")
+    draw = random.Random(2)
+    pieces = [
+        *"abc xyz-\n\r\t*`~#>+[](){}!&;<>/'\u2010\u0430\u0435\u03bf\u0456\u00ad\u0301\u02b0ſK½٣語體",
+        "<p>",
+        "</i>",
+    ]
+    pieces += [
+        "&amp;",
+        "&lt",
+        "&#65;",
+        "&#x2014;",
+        "](x)",
+        "**",
+        "- ",
+        "<!--",
+        "-->",
+        "-\n",
+        "the ",
+        "слово ",
+        "п\u0430p ",
+    ]
+    texts = ["".join(draw.choices(pieces, k=200)) for _ in range(40)]
+    for text in [*TEXTS, *MARKED_UP, *texts]:
+        ours, theirs = Text(text), page.evaluate(FINGERPRINTS, [text, "readable"])
+        assert theirs["text"] == ours.normal
+        assert theirs["prints"] == [[str(ours.shingles.hashes[i]), i, ours.shingles.ends[i]] for i in ours.fingerprints]
+        if all(ord(c) < 0x10000 for c in text + ours.normal):
+            places = [ours.source(i, i + 1) for i in range(len(ours.normal))]
+            assert [*zip(theirs["starts"], theirs["ends"], strict=True)] == places
 
 
 def test_a_text_is_found_and_never_sent(open_page: Open, story: Entry) -> None:

@@ -3,6 +3,7 @@
 import { blake2b64 } from "./blake.js";
 import { CheckError, utf8 } from "./bytes.js";
 import { request } from "./http.js";
+import { readable } from "./readable.js";
 import { normalForm, reader, unitsOf } from "./units.js";
 
 const WORD = 5;
@@ -120,7 +121,7 @@ export async function lookUp(text, progress) {
   tables ??= await (await request("/api/private/characters")).json();
   const service = await (await request("/api/private")).json();
   const characters = reader(tables);
-  const form = normalForm(text, characters);
+  const form = normalForm(readable(text, characters), characters);
   const units = unitsOf(form, characters, CHECKED_WEIGHT);
   const total = units.totals.at(-1);
   const empty = { spans: [], records: [], log: service.log };

@@ -10,12 +10,17 @@ const WEIGHTS = [5, 4, 1]; // a word, a wide character, a dense letter
 const ranges = (list) => list.map(([first, last]) => `\\u{${first.toString(16)}}-\\u{${last.toString(16)}}`).join("");
 
 /** Patterns and tables from `/api/private/characters`. */
-export function reader({ classes, casefold, fold_before: before, fold_after: after }) {
+export function reader({ classes, casefold, fold_before: before, fold_after: after, look_alikes: lookAlikes, simplified, entities }) {
   const { dropped, extenders, marks, dense, wide } = Object.fromEntries(
     Object.entries(classes).map(([name, list]) => [name, ranges(list)]),
   );
   const word = `(?:(?![_${wide}${dense}])[\\p{L}\\p{N}])`;
+  const letter = `(?:(?![${wide}${dense}])[\\p{L}\\p{Nl}\\p{No}])`;
   return {
+    lookAlikes: new Map(Object.entries(lookAlikes)),
+    simplified: new Map(Object.entries(simplified)),
+    entities: new Map(Object.entries(entities)),
+    letters: new RegExp(`${letter}(?:[${dropped}${marks}]*${letter})*`, "gu"),
     casefold,
     before,
     after,
@@ -41,7 +46,7 @@ function folded(segment, tables) {
 }
 
 /** Text that grows; each of its UTF-16 units knows where in the original it came from. */
-class Form {
+export class Form {
   text = "";
   starts = [];
   ends = [];
@@ -60,14 +65,14 @@ class Form {
   }
 }
 
-/** The normal form of a text. Throws CheckError for half of a surrogate pair. */
+/** The normal form of a form of a text, `asWritten` or `readable`. Throws CheckError for half of a surrogate pair. */
 export function normalForm(original, tables) {
-  if (!original.isWellFormed()) throw new CheckError("text_surrogate", "The text holds half of a surrogate pair.");
+  if (!original.text.isWellFormed()) throw new CheckError("text_surrogate", "The text holds half of a surrogate pair.");
   const visible = new Form();
   let place = 0;
-  for (const character of original) {
+  for (const character of original.text) {
     const end = place + character.length;
-    if (!tables.dropped.test(character)) visible.add(character, place, end);
+    if (!tables.dropped.test(character)) visible.add(character, original.starts[place], original.ends[end - 1]);
     place = end;
   }
   const whole = new Form();
