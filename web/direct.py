@@ -113,6 +113,7 @@ class DirectSubmission:
         self._metrics.requests.labels(ENDPOINT, "POST", 201).inc()
         self._metrics.seconds.labels(ENDPOINT).observe(seconds)
         self._metrics.submissions.labels("new").inc()
+        self._metrics.count_entries([entry])
         head = self._fields % {"length": len(body), "index": entry.index, "request_id": fields["request_id"]}
         return head.encode("latin-1") + b"\r\n" + body
 

@@ -29,14 +29,24 @@ def send(
     client: RailClient, statement: bytes, invitation: str | None = None, pause_seconds: float = PAUSE_SECONDS
 ) -> dict[str, Any]:
     """Submit a signed statement; the record. Tried again while that may help: the same is never logged twice."""
-    headers = {"Rail-Invitation": invitation} if invitation is not None else None
+    headers = _invitation_headers(invitation)
     return _retry(lambda: client.post("/api/records", statement, STATEMENT_TYPE, headers), pause_seconds)
 
 
-def send_many(client: RailClient, statements: Sequence[bytes], pause_seconds: float = PAUSE_SECONDS) -> dict[str, Any]:
+def send_many(
+    client: RailClient,
+    statements: Sequence[bytes],
+    invitation: str | None = None,
+    pause_seconds: float = PAUSE_SECONDS,
+) -> dict[str, Any]:
     """Submit several in one step, all or none: `records` in their order."""
     bundle = b"".join(len(item).to_bytes(2, "big") + item for item in statements)
-    return _retry(lambda: client.post("/api/records/batch", bundle, BUNDLE_TYPE), pause_seconds)
+    headers = _invitation_headers(invitation)
+    return _retry(lambda: client.post("/api/records/batch", bundle, BUNDLE_TYPE, headers), pause_seconds)
+
+
+def _invitation_headers(invitation: str | None) -> dict[str, str] | None:
+    return {"Rail-Invitation": invitation} if invitation is not None else None
 
 
 def _retry(attempt: Callable[[], dict[str, Any]], pause_seconds: float) -> dict[str, Any]:
@@ -103,7 +113,7 @@ class Submitter:
                 following.sign(lambda common: self._operator(common, "register", following.key, name, contact))
             )
         statements.append(self.sign(lambda common: self._operator(common, "rotate", following.key, name, contact)))
-        return send_many(self.client, statements, self._pause_seconds)
+        return send_many(self.client, statements, pause_seconds=self._pause_seconds)
 
     def revoke(self) -> dict[str, Any]:
         """End this key."""

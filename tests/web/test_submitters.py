@@ -16,7 +16,7 @@ from web.errors import SettingsError
 from web.gate import digest_of
 from web.schemas import Operator
 from web.services import Services
-from web.submitter import Submitter
+from web.submitter import Submitter, send_many
 from web.submitters import Invitation, Known, Limits, Submitters, SubmittersFile
 
 
@@ -129,6 +129,12 @@ def test_an_invitation_is_used_up(client_to: RailClient, submitters: SubmittersF
     guest.register("guest", "none", "code one")
     guest.submit(model(20))
     assert refused(lambda: second.register("second", "none", "code one")) == (403, "invitation_invalid")
+    change(submitters, invitations={digest_of("code two"): Invitation(1, now + 60)})
+    third = newcomer(client_to)
+    registration = third.sign(lambda common: third._operator(common, "register", third.key, "third", "none"))
+    group = [registration, third.sign(model(22))]
+    assert refused(lambda: send_many(client_to, group, pause_seconds=0)) == (403, "invitation_needed")
+    assert len(send_many(client_to, group, "code two", pause_seconds=0)["records"]) == 2
     assert refused(lambda: second.submit(model(21), "code one")) == (403, "operator_not_listed")
     assert submitters.read().operators[guest.operator].standing == "listed"
 

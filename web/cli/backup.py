@@ -97,6 +97,8 @@ def import_files(folder: str, log_key: str | None, home: str | None, as_json: bo
     from web.log_key import load_log_key
 
     settings = settings_from(home=home)
+    if log_key is None and settings.log_signer is None and not settings.log_key.exists():
+        raise CommandError("no_trusted_log_key", f"{settings.home} has no key of this log", "give its vkey: --log-key")
     key = VerifyKey.parse(log_key) if log_key is not None else load_log_key(settings).verify_key
     root = Path(folder)
 

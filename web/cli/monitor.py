@@ -145,8 +145,9 @@ def _summary(cursor: int, size: int, told: "list[Event]", exit_code: Exit, as_js
         emit_json({"verdict": verdict, "cursor": cursor, "size": size, "events": [event.to_json() for event in told]})
         return
     fact("read", f"{cursor} of {size} entries")
-    words = {Exit.OK: ("quiet", "nothing to tell"), Exit.NO_MATCH: ("told", f"{len(told)} events")}
-    word, sentence = words.get(exit_code, ("contradiction", f"{len(told)} events, some of them proof against the log"))
+    count = "1 event" if len(told) == 1 else f"{len(told)} events"
+    words = {Exit.OK: ("quiet", "nothing to tell"), Exit.NO_MATCH: ("told", count)}
+    word, sentence = words.get(exit_code, ("contradiction", f"{count}, with proof against the log"))
     verdict_line(word, sentence, exit_code)
 
 

@@ -47,11 +47,12 @@ def submit(url: str, files: tuple[str, ...], invitation: str | None, as_json: bo
             record = send(client, statements[0], invitation)
             placed = [{"record_id": record["record_id"], "leaf_hash": record["leaf_hash"]}]
         else:
-            placed = send_many(client, statements)["records"]
+            placed = send_many(client, statements, invitation)["records"]
     if as_json:
         emit_json({"verdict": "logged", "records": placed})
         return Exit.OK
     for name, record in zip(files, placed, strict=True):
         say(f"  {int(record['record_id']):>10}  {printable(str(record['leaf_hash']))}  {printable(name)}")
-    verdict_line("logged", f"{len(placed)} statements", Exit.OK)
+    count = "1 statement is" if len(placed) == 1 else f"{len(placed)} statements are"
+    verdict_line("logged", f"{count} in the log", Exit.OK)
     return Exit.OK

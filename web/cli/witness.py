@@ -121,6 +121,8 @@ def info(home: str | None, as_json: bool) -> int:
         return exit_code
     for vkey in vkeys:
         fact("key", vkey)
+    if not logs:
+        fact("logs", "none yet: rail witness add-log VKEY")
     for log in logs:
         say(f"  {log.origin}")
         for vkey in log.vkeys:
