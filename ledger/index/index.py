@@ -35,7 +35,7 @@ from ledger.index.verdict import Verdict
 
 BATCH_RECORDS: Final = 2_048  # of one transaction
 BATCH_CHARS: Final = 4_000_000
-_MERGED: Final = 8  # postings that are merged for each new one: more than all merges of it need
+MERGED_PER_POSTING: Final = 8  # postings that are merged for each new one: more than all merges of it need
 _MATCHED: Final = ("public", "matchable")  # a private record is proved with its receipt, never found
 
 
@@ -106,7 +106,7 @@ class ContentIndex:
                 ):
                     batch.write(connection)
                     added += len(batch.rows)
-            self._merge(_MERGED * batch.postings())
+            self._merge(MERGED_PER_POSTING * batch.postings())
 
     def _merge(self, postings: int) -> None:
         """Merges segments for as long as it takes to move so many postings: at least one step, if there is one."""

@@ -25,14 +25,13 @@ from ledger.database import Database  # noqa: E402
 from ledger.index import ContentIndex, store  # noqa: E402
 from ledger.index.batch import places_of  # noqa: E402
 from ledger.index.blocks import Columns  # noqa: E402
-from ledger.index.index import BATCH_RECORDS  # noqa: E402
+from ledger.index.index import BATCH_RECORDS, MERGED_PER_POSTING  # noqa: E402
 from ledger.index.merging import merge_step  # noqa: E402
 from ledger.index.rules import POSTINGS_PER_HASH_MAX  # noqa: E402
 from ledger.index.segments import Snapshot, add_segment, read_segments  # noqa: E402
 
 FINGERPRINTS, TERMS = 96, 32
 LOOKUPS, COLD = 300, 30
-MERGED = 8  # postings moved for each new one, as `catch_up` does
 Question = tuple[int, list[int], list[int]]  # a record, its fingerprints and terms
 
 
@@ -118,7 +117,7 @@ def _add(database: Database, first: int, records: int) -> None:
         store.insert_records(connection, rows)
         add_segment(connection, first, first + records - 1, records, {"postings": postings, "terms": rare})
     moved = 0
-    while moved < MERGED * len(postings):
+    while moved < MERGED_PER_POSTING * len(postings):
         with store.writing_to(database.engine) as connection:
             step = merge_step(connection)
         moved += step

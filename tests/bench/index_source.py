@@ -6,7 +6,7 @@ share words and phrases as texts of one kind do, but no record is another's copy
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,3 +61,7 @@ class MadeRecords:
 
     def content(self, index: int) -> Record | None:
         return Record(self.text(index)) if 0 <= index < self.count else None
+
+    def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
+        """Twenty operators take turns."""
+        return {index: index % 20 for index in indexes}
