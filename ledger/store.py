@@ -6,6 +6,7 @@ built once, when the module is imported: building one anew costs SQLAlchemy more
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Row, Select, bindparam, func, insert, inspect, select, update
@@ -13,6 +14,7 @@ from sqlalchemy import Column, Connection, Row, Select, bindparam, func, insert,
 from ledger import schema
 from ledger.errors import LogConflict, NotFound, StoreError
 from ledger.merkle import SIZE_MAX
+from ledger.rows import insert_rows
 from ledger.tables import SCHEMA_VERSION, checkpoint, entries, log, metadata, models, nodes, operator_ends, operators
 
 PAGE_ROWS = 500  # rows or values handled at a time: bounds memory and the length of a query
@@ -182,11 +184,11 @@ _COUNT_BY_KIND = (
 _ERASURES = select(entries.c.subject_index, entries.c.leaf_index).where(
     entries.c.subject_index.in_(bindparam("values", expanding=True)), entries.c.kind == "erasure"
 )
-_INSERT_ENTRY = insert(entries)
+_ROW = attrgetter(*EntryRow.__slots__)  # the table's columns, in their order
 
 
 def insert_entries(connection: Connection, rows: Sequence[EntryRow]) -> None:
-    connection.execute(_INSERT_ENTRY, [{name: getattr(row, name) for name in EntryRow.__slots__} for row in rows])
+    insert_rows(connection, entries, list(map(_ROW, rows)))
 
 
 def entry_at(connection: Connection, leaf_index: int) -> EntryRow | None:

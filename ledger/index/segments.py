@@ -15,8 +15,8 @@ import numpy as np
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select
 
 from ledger.index.blocks import Columns, Layout, bits_of
-from ledger.index.rows import insert_rows, rows_with_keys
 from ledger.index.tables import postings, segments, terms
+from ledger.rows import insert_rows, rows_with_keys
 
 PARTS: Final = 1 << 16  # of all hashes, by their first 16 bits
 _SHIFT: Final = 25  # segment << 25 | bucket << 1 | spilled

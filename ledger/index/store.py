@@ -11,9 +11,9 @@ from sqlalchemy import update as update_of
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.database import store_error, writing
-from ledger.index.rows import insert_rows, rows_with_keys
 from ledger.index.segments import erase
 from ledger.index.tables import metadata, postings, records, segments, state, terms, vocabulary
+from ledger.rows import insert_rows, rows_with_keys
 
 _IDS_MAX: Final = 5_000  # of one statement
 _SCHEMA_LOCK: Final = 0x7261696C696478  # PostgreSQL advisory lock: "railidx"
