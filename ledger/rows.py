@@ -1,7 +1,7 @@
 """Rows in and out of the database by the thousand, on SQLite and PostgreSQL, in one statement."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, text
@@ -22,7 +22,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
         connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks}) {suffix}", list(rows))
 
 
-def rows_with_keys(connection: Connection, table: Table, keys: Collection[int]) -> Iterator[Any]:
+def rows_with_keys(connection: Connection, table: Table, keys: Collection[int]) -> Sequence[Any]:
     """The rows of a table whose first column, its key, is among these. Sorted keys are read fastest.
 
     The keys come as one parameter, so that the statement is the same for any number of them.
@@ -34,4 +34,4 @@ def rows_with_keys(connection: Connection, table: Table, keys: Collection[int]) 
         wanted, given = "json_each(:wanted) AS w CROSS JOIN", json.dumps(given)
     key = next(iter(table.c)).name
     query = f"SELECT t.* FROM {wanted} {table.name} AS t ON t.{key} = w.value"
-    yield from connection.execute(text(query), {"wanted": given})
+    return connection.execute(text(query), {"wanted": given}).all()
