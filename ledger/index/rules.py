@@ -28,7 +28,7 @@ NEARLY_ALL_PERMILLE: Final = 900
 TELLING_RUNS: Final = ((16 * WORD_WEIGHT, 40_000), (24 * WORD_WEIGHT, 20_000))
 UNLIKE_PERMILLE: Final = 150  # of the weight of the terms around a run, at most so much is around it in the record
 AROUND_UNITS_MAX: Final = 200  # before a run and after it
-PRIVATE_WEIGHT: Final = 24 * WORD_WEIGHT  # in one run, of a shorter text half: a private lookup sees no texts
+PRIVATE_WEIGHT: Final = 16 * WORD_WEIGHT  # in one run, of a shorter text half: a private lookup sees no texts
 # A phrase that so many different outputs or registrants have, if it is shorter than that, shows no run in particular.
 COMMON_HOLDERS: Final = 8
 COMMON_WEIGHT_MAX: Final = 32 * WORD_WEIGHT

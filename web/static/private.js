@@ -9,7 +9,7 @@ import { normalForm, reader, unitsOf } from "./units.js";
 const WORD = 5;
 const SHINGLE_WEIGHT = 5 * WORD;
 const RUN_WEIGHT = 8 * WORD;
-const EVIDENCE_WEIGHT = 24 * WORD;
+const EVIDENCE_WEIGHT = 16 * WORD;
 const CHECKED_WEIGHT = 20_000 * WORD;
 const WINDOW = 4;
 const PAGE_BYTES = 8192;

@@ -50,7 +50,7 @@ function showPrivate(text, verdict) {
   const found = verdict.records.map((record) => h("a", { href: `/records/${record}` }, `record ${record}`));
   const sentences = {
     excerpt: ["The marked passages are in the public output of ", found.flatMap((link, i) => (i > 0 ? [", ", link] : [link])), ". To open a record tells the server which one."],
-    none: ["No public record holds 24 words in a row of this text. ", h("b", {}, "This does not mean that a person wrote it.")],
+    none: ["No public record holds 16 words in a row of this text. ", h("b", {}, "This does not mean that a person wrote it.")],
     unchecked: [sentence(verdict.reason ?? "")],
   };
   answer.replaceChildren(h("div", { class: `verdict ${kind === "unknown" ? "none" : kind}`, "data-verdict": verdict.verdict },

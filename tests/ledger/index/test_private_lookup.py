@@ -123,7 +123,7 @@ def test_a_private_lookup_finds_what_a_search_finds(index: ContentIndex):
     draw = random.Random(5)
     for turn in range(40):
         record = draw.randrange(30)
-        run = source.records[record].output_text.split()[turn : turn + draw.choice((30, 40, 100))]
+        run = source.records[record].output_text.split()[turn : turn + draw.choice((22, 40, 100))]
         pasted = f"{words(30, seed=1000 + turn)} {' '.join(run)}. {words(25, seed=2000 + turn)}"
         text = Text(pasted, CHECKED_WEIGHT_MAX)
         verdict = private.judged(text, records_of(index, source, text, private.prefix_bits(30)))
