@@ -4,7 +4,6 @@ import { h, hash, hint, nameOf, plural, share, state } from "./dom.js";
 import { askCosigners, evidence, later, meaning, others } from "./evidence.js";
 import { post } from "./http.js";
 import { takeOver } from "./memory.js";
-import { lookUp } from "./private.js";
 import { cut } from "./spans.js";
 
 const SHOWN_RECORDS = 3;
@@ -31,7 +30,10 @@ async function verify(text) {
   button.disabled = true;
   progress.textContent = "Looking…";
   try {
-    if (privately.checked) return showPrivate(text, await lookUp(text, counted));
+    if (privately.checked) {
+      const { lookUp } = await import("./private.js"); // a third of all code, so only who wants it waits for it
+      return showPrivate(text, await lookUp(text, counted));
+    }
     const response = await post("/api/verify", JSON.stringify({ text }));
     show(text, await response.json());
   } catch (error) {
