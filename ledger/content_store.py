@@ -1,12 +1,12 @@
-"""The queries on stored content, the one table from which rows can be deleted, and on who registered it."""
+"""The queries on stored content, the one table from which rows can be deleted."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from ledger.store import is_leaf_index
-from ledger.tables import contents, entries
+from ledger.store import is_leaf_index, pages
+from ledger.tables import contents
 
 _CONTENT = select(contents).where(contents.c.leaf_index == bindparam("leaf_index"))
 _CONTENTS_AFTER = (
@@ -18,10 +18,6 @@ _CONTENTS_AFTER = (
 _PUBLIC_AMONG = select(contents.c.leaf_index).where(
     contents.c.leaf_index.in_(bindparam("leaf_indexes", expanding=True)), contents.c.visibility == "public"
 )
-_REGISTRANTS_OF = select(entries.c.leaf_index, entries.c.operator_index).where(
-    entries.c.leaf_index.in_(bindparam("leaf_indexes", expanding=True))
-)
-_IDS_MAX = 500  # of one query
 _COUNT_BY_VISIBILITY = select(contents.c.visibility, func.count().label("number")).group_by(contents.c.visibility)
 _INSERT_CONTENT = insert(contents)
 _DELETE_CONTENT = delete(contents).where(contents.c.leaf_index == bindparam("erased_index"))
@@ -56,20 +52,9 @@ def contents_after(connection: Connection, leaf_index: int, limit: int) -> list[
 
 
 def public_among(connection: Connection, leaf_indexes: Collection[int]) -> set[int]:
-    wanted = sorted(leaf_indexes)
     found: set[int] = set()
-    for start in range(0, len(wanted), _IDS_MAX):
-        found.update(connection.scalars(_PUBLIC_AMONG, {"leaf_indexes": wanted[start : start + _IDS_MAX]}))
-    return found
-
-
-def registrants_of(connection: Connection, leaf_indexes: Collection[int]) -> dict[int, int]:
-    """The leaf index of the operator's registration, by entry."""
-    wanted = sorted(leaf_indexes)
-    found: dict[int, int] = {}
-    for start in range(0, len(wanted), _IDS_MAX):
-        rows = connection.execute(_REGISTRANTS_OF, {"leaf_indexes": wanted[start : start + _IDS_MAX]})
-        found |= {row.leaf_index: row.operator_index for row in rows}
+    for page in pages(sorted(leaf_indexes)):
+        found.update(connection.scalars(_PUBLIC_AMONG, {"leaf_indexes": page}))
     return found
 
 

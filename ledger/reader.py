@@ -231,7 +231,7 @@ class LogReader:
     def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
         """For each of some entries, the leaf index that registered the operator who signed it."""
         with self._database.read() as connection:
-            return content_store.registrants_of(connection, indexes)
+            return store.registrants_of(connection, sorted(indexes))
 
     def contents(self, after_index: int = -1) -> Iterator[tuple[int, Content]]:
         """All contents of entries after `after_index`, in order; holds a few at a time.

@@ -59,7 +59,7 @@ def is_leaf_index(number: int) -> bool:
     return 0 <= number <= SIZE_MAX
 
 
-def _pages(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def pages(values: Sequence[T]) -> Iterator[Sequence[T]]:
     return (values[start : start + PAGE_ROWS] for start in range(0, len(values), PAGE_ROWS))
 
 
@@ -181,6 +181,9 @@ _GAPS = (
 _COUNT_BY_KIND = (
     select(entries.c.kind, func.count().label("number")).where(entries.c.kind != "generation").group_by(entries.c.kind)
 )
+_REGISTRANTS = select(entries.c.leaf_index, entries.c.operator_index).where(
+    entries.c.leaf_index.in_(bindparam("values", expanding=True))
+)
 _ERASURES = select(entries.c.subject_index, entries.c.leaf_index).where(
     entries.c.subject_index.in_(bindparam("values", expanding=True)), entries.c.kind == "erasure"
 )
@@ -200,13 +203,13 @@ def entry_at(connection: Connection, leaf_index: int) -> EntryRow | None:
 
 def entries_at(connection: Connection, leaf_indexes: Sequence[int]) -> dict[int, EntryRow]:
     """Those of the entries that exist, by leaf index."""
-    rows = (row for page in _pages(leaf_indexes) for row in connection.execute(_ENTRIES, {"values": page}))
+    rows = (row for page in pages(leaf_indexes) for row in connection.execute(_ENTRIES, {"values": page}))
     return {row.leaf_index: _entry(row) for row in rows}
 
 
 def entries_by_hash(connection: Connection, leaf_hashes: Sequence[bytes]) -> dict[bytes, EntryRow]:
     """Those of the entries that exist, by leaf hash."""
-    rows = (row for page in _pages(leaf_hashes) for row in connection.execute(_ENTRIES_BY_HASH, {"values": page}))
+    rows = (row for page in pages(leaf_hashes) for row in connection.execute(_ENTRIES_BY_HASH, {"values": page}))
     return {bytes(row.leaf_hash): _entry(row) for row in rows}
 
 
@@ -248,14 +251,20 @@ def entries_about(connection: Connection, subject_index: int, kind: str, limit: 
 
 def erasures_among(connection: Connection, subject_indexes: Sequence[int]) -> list[tuple[int, int]]:
     """(erased entry, leaf index of the erasure) of those of the entries that have one."""
-    rows = (row for page in _pages(subject_indexes) for row in connection.execute(_ERASURES, {"values": page}))
+    rows = (row for page in pages(subject_indexes) for row in connection.execute(_ERASURES, {"values": page}))
     return [(row.subject_index, row.leaf_index) for row in rows]
+
+
+def registrants_of(connection: Connection, leaf_indexes: Sequence[int]) -> dict[int, int]:
+    """The leaf index of the operator's registration, by entry."""
+    rows = (row for page in pages(leaf_indexes) for row in connection.execute(_REGISTRANTS, {"values": page}))
+    return {row.leaf_index: row.operator_index for row in rows}
 
 
 def used_counters(connection: Connection, operator_index: int, counters: Sequence[int]) -> set[int]:
     """Those of the counters that an entry of the operator has."""
     used: set[int] = set()
-    for page in _pages(counters):
+    for page in pages(counters):
         used.update(connection.scalars(_USED_COUNTERS, {"operator_index": operator_index, "values": page}))
     return used
 
@@ -309,7 +318,7 @@ def insert_operator_end(connection: Connection, operator_index: int, leaf_index:
 
 def operator_end_indexes(connection: Connection, operator_indexes: Sequence[int]) -> dict[int, int]:
     """Leaf index of the statement that ended each of the keys that was ended, by the leaf of its registration."""
-    rows = (row for page in _pages(operator_indexes) for row in connection.execute(_OPERATOR_ENDS, {"values": page}))
+    rows = (row for page in pages(operator_indexes) for row in connection.execute(_OPERATOR_ENDS, {"values": page}))
     return {row.operator_index: row.leaf_index for row in rows}
 
 
@@ -324,7 +333,7 @@ def model_indexes(connection: Connection, model_roots: Sequence[bytes]) -> dict[
 
 
 def _indexes(connection: Connection, query: Select[Any], wanted: Sequence[bytes]) -> dict[bytes, int]:
-    rows = (row for page in _pages(wanted) for row in connection.execute(query, {"values": page}))
+    rows = (row for page in pages(wanted) for row in connection.execute(query, {"values": page}))
     return {bytes(name): index for name, index in rows}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from web.direct import DirectSubmission
 
 THREADS = 2
-TURN_REQUESTS_MAX = 128
+TURN_REQUESTS_MAX = 128  # the turns of all threads fit into what `open_statement` remembers: each is parsed once
 
 _logger = logging.getLogger(__name__)
 
