@@ -7,10 +7,7 @@ commitments, sequencing, the durable commit, and the way back. The folder decide
 """
 
 import argparse
-import os
-import platform
 import shutil
-import sqlite3
 import statistics
 import sys
 import tempfile
@@ -24,11 +21,11 @@ from urllib.parse import quote
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "ledger"), str(Path(__file__).parents[2])]
 
-import sqlalchemy  # noqa: E402 - the folders must be on the path first
-from log_samples import LOG_KEY, ORIGIN, Item, Run  # noqa: E402
+from log_samples import LOG_KEY, ORIGIN, Item, Run  # noqa: E402 - the folders must be on the path first
 from sqlalchemy import create_engine, text  # noqa: E402
 
 from ledger.log import Log  # noqa: E402
+from tests.bench.this_run import print_run  # noqa: E402
 
 POSTGRESQL = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 THREADS = (1, 8, 32)
@@ -101,28 +98,14 @@ def report(name: str, mode: str, count: int, seconds: float, times: list[float])
     )
 
 
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(": ")[2]
-    return platform.machine()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=2000, help="statements a measurement (a quarter with 1 thread)")
     parser.add_argument("--postgresql", default=POSTGRESQL, metavar="URL", help="a server; empty: leave it out")
     parser.add_argument("--folder", metavar="DIR", help="where the SQLite file goes; default: the temporary folder")
     arguments = parser.parse_args()
-    print(f"machine: {processor()}, {len(os.sched_getaffinity(0))} CPUs, {platform.platform()}")
-    versions = {
-        "Python": platform.python_version(),
-        "SQLAlchemy": sqlalchemy.__version__,
-        "SQLite": sqlite3.sqlite_version,
-    }
-    print(f"versions: {', '.join(f'{name} {version}' for name, version in versions.items())}")
-    print(f"command: {' '.join(sys.argv)}\n")
-    print(f"{'database':12}{'mode':24}{'count':>8}{'seconds':>9}{'appends/s':>12}{'p50 ms':>10}{'p99 ms':>10}")
+    print_run()
+    print(f"\n{'database':12}{'mode':24}{'count':>8}{'seconds':>9}{'appends/s':>12}{'p50 ms':>10}{'p99 ms':>10}")
     with sqlite_url(arguments.folder) as url, Log.create(url, ORIGIN, LOG_KEY) as log:
         measure(log, "SQLite", arguments.count)
     if arguments.postgresql:

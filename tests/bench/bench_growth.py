@@ -10,7 +10,6 @@ it grew.
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import time
@@ -19,9 +18,10 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("bench", "ledger", "ledger/index")]
 sys.path[:0] = [str(Path(__file__).parents[2])]
 
-from bench_append import POSTGRESQL, postgresql_url, processor, sqlite_url  # noqa: E402 - the path first
+from bench_append import POSTGRESQL, postgresql_url, sqlite_url  # noqa: E402 - the path first
 from bench_storage import sizes  # noqa: E402
 from log_samples import LOG_KEY, MODEL_ROOT, ORIGIN, Run  # noqa: E402
+from this_run import print_run  # noqa: E402
 
 from ledger.log import Log  # noqa: E402
 from web.hammer.statements import sign_generations  # noqa: E402
@@ -91,11 +91,9 @@ def main() -> None:
     parser.add_argument("--postgresql-sizes", type=numbers, default="10000,100000,1000000", help="likewise")
     parser.add_argument("--folder", metavar="DIR", help="where the SQLite file goes; default: the temporary folder")
     arguments = parser.parse_args()
-    print(f"machine: {processor()}, {len(os.sched_getaffinity(0))} CPUs, load {os.getloadavg()[0]:.1f}")
-    print(f"versions: Python {platform.python_version()}, {platform.platform()}")
-    print(f"command: {' '.join(sys.argv)}\n")
+    print_run()
     print(
-        f"{'database':12}{'leaves':>10}{'appends/s':>11}{'us':>7}{'p99 ms':>9}"
+        f"\n{'database':12}{'leaves':>10}{'appends/s':>11}{'us':>7}{'p99 ms':>9}"
         f"{'leaf B':>9}{'tree B':>8}{'MiB':>6}{'fsck/s':>11}"
     )
     with sqlite_url(arguments.folder) as url:

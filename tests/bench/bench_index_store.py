@@ -19,7 +19,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "bench")]
 
 import numpy as np  # noqa: E402
-from bench_verify import forget, print_machine, print_row, print_titles, size_of  # noqa: E402
+from bench_verify import forget, print_row, print_titles, size_of  # noqa: E402
+from this_run import print_run  # noqa: E402
 
 from ledger.database import Database  # noqa: E402
 from ledger.index import ContentIndex, store  # noqa: E402
@@ -42,7 +43,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         url = options.database or f"sqlite:///{folder}/bench.db"
-        print_machine(url)
+        print_run()
         database = Database(url, create=True)
         try:
             _measure(database, options.records)

@@ -6,18 +6,17 @@ Prompts of 20 words, outputs of 240 made-up words, 27 and 320 token ids; indexes
 """
 
 import argparse
-import os
-import platform
 import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS / "ledger"), str(TESTS / "ledger" / "index"), str(TESTS / "bench"), str(TESTS.parent)]
 
-from bench_append import POSTGRESQL, postgresql_url, processor, sqlite_url  # noqa: E402 - the path first
+from bench_append import POSTGRESQL, postgresql_url, sqlite_url  # noqa: E402 - the path first
 from index_samples import prose  # noqa: E402
 from log_samples import LOG_KEY, ORIGIN, Item, Run  # noqa: E402
 from sqlalchemy import Engine, text  # noqa: E402
+from this_run import print_run  # noqa: E402
 
 from ledger.index import ContentIndex  # noqa: E402
 from ledger.log import Log  # noqa: E402
@@ -77,8 +76,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5000, help="generations [default: %(default)s]")
     parser.add_argument("--postgresql", default=POSTGRESQL, metavar="URL", help="a server; empty: leave it out")
     arguments = parser.parse_args()
-    print(f"machine: {processor()}, {len(os.sched_getaffinity(0))} CPUs, {platform.platform()}")
-    print(f"command: {' '.join(sys.argv)}\n\n{'database':12}{'table':20}{'bytes each':>12}")
+    print_run()
+    print(f"\n{'database':12}{'table':20}{'bytes each':>12}")
     with sqlite_url(None) as url:
         measure("SQLite", url, arguments.count)
     if arguments.postgresql:

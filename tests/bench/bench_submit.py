@@ -10,7 +10,6 @@ statement: on a machine that others use too, it says more than the clock does.
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -23,11 +22,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "ledger"), str(Path(__file__).parents[2])]
 
-import sqlalchemy  # noqa: E402 - the folders must be on the path first
 
-from ledger.keys import SigningKey  # noqa: E402
+from ledger.keys import SigningKey  # noqa: E402 - the folders must be on the path first
 from ledger.log import Log  # noqa: E402
-from tests.bench.bench_append import POSTGRESQL, postgresql_url, processor  # noqa: E402
+from tests.bench.bench_append import POSTGRESQL, postgresql_url  # noqa: E402
+from tests.bench.this_run import print_run  # noqa: E402
 from web.hammer.run import Blow, Load, strike  # noqa: E402
 
 PORT = 8397
@@ -144,10 +143,8 @@ def main() -> None:
     parser.add_argument("--postgresql", default=POSTGRESQL, metavar="URL", help="a server; empty: leave it out")
     parser.add_argument("--folder", metavar="DIR", help="where the SQLite file goes; default: the temporary folder")
     arguments = parser.parse_args()
-    print(f"machine: {processor()}, {len(os.sched_getaffinity(0))} CPUs, load {os.getloadavg()[0]:.1f}")
-    print(f"versions: Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}, {platform.platform()}")
-    print(f"disk: {syncs_a_second(arguments.folder):.0f} syncs a second")
-    print(f"command: {' '.join(sys.argv)}\n")
+    print_run()
+    print(f"disk: {syncs_a_second(arguments.folder):.0f} syncs a second\n")
     print(f"{'database':12}{'mode':20}{'count':>9}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'server us':>11}")
     measure("SQLite", None, arguments)
     if arguments.postgresql:

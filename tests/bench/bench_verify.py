@@ -12,9 +12,7 @@ processor, which other programs disturb less. Cold: after the operating system w
 
 import argparse
 import os
-import platform
 import random
-import sqlite3
 import sys
 import tempfile
 import threading
@@ -27,6 +25,7 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "bench")]
 
 import sqlalchemy  # noqa: E402
 from index_source import MadeRecords  # noqa: E402
+from this_run import print_run  # noqa: E402
 
 from ledger.database import Database  # noqa: E402
 from ledger.index import ContentIndex  # noqa: E402
@@ -49,25 +48,13 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory() as folder:
         url = options.database or f"sqlite:///{folder}/bench.db"
-        print_machine(url)
+        print_run()
         database = Database(url, create=True)
         try:
             _measure(database, MadeRecords(corpora, options.records), corpora, options.checks)
         finally:
             database.close()
     return 0
-
-
-def print_machine(url: str) -> None:
-    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?")
-    print(f"machine   {cpu}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {platform.platform()}")
-    print(f"versions  Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}, ", end="")
-    print(f"SQLite {sqlite3.sqlite_version}" if url.startswith("sqlite") else "PostgreSQL")
-    print(f"command   {' '.join(['python', *sys.argv])}")
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
 def _measure(database: Database, source: MadeRecords, corpora: Path, checks: int) -> None:
