@@ -5,7 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RAIL   := $(BIN)/rail
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-SOURCES := $(filter-out native/_native.c native/tables.h,$(wildcard native/*.c native/*.h)) native/build.py native/tables.py
+GENERATED := native/_native.c native/tables.h ledger/compiled/_compiled.c
+SOURCES := $(filter-out $(GENERATED),$(wildcard native/*.c native/*.h ledger/compiled/*.[ch])) \
+	native/build.py native/tables.py ledger/compiled/build.py
 
 .PHONY: demo serve test lint check bench model lock clean
 
@@ -88,4 +90,4 @@ lock: $(VENV)/.tests-installed
 	$(COMPILE) --extra build --extra test --constraint requirements.lock --output-file requirements-test.lock
 
 clean:
-	rm -rf $(VENV) build *.egg-info native/_native*.so native/_native.c native/tables.h artifacts
+	rm -rf $(VENV) build *.egg-info native/_native*.so ledger/compiled/_compiled*.so $(GENERATED) artifacts

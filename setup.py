@@ -1,5 +1,5 @@
-"""Builds the C kernels; everything else is in pyproject.toml."""
+"""Builds what is in C; everything else is in pyproject.toml."""
 
 from setuptools import setup
 
-setup(cffi_modules=["native/build.py:ffibuilder"])
+setup(cffi_modules=["native/build.py:ffibuilder", "ledger/compiled/build.py:ffibuilder"])

@@ -5,14 +5,18 @@ floats, tags, booleans or other simple values, and no indefinite lengths; intege
 map keys are in the bytewise order of their encodings, each once; nothing follows the value; arrays and maps nest 8 deep
 at most.
 
-`decode` checks each of these rules as it reads, so it allocates nothing that the input does not fill, and
-encode(decode(data)) == data for every input that it accepts.
+encode(decode(data)) == data for every input that `decode` accepts. The rules are checked in C first (compiled/cbor.c);
+then any reader of CBOR gives the one value. `read`, which is both at once, says which rule an input breaks. It
+allocates nothing that the input does not fill.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
+import cbor2
+
+from ledger.compiled import cbor_is_valid
 from ledger.errors import ParseError
 
 CborValue: TypeAlias = (
@@ -94,6 +98,13 @@ def decode(data: bytes, bytes_max: int) -> CborValue:
     """The value of exactly these bytes; raises ParseError with a code `cbor_*` that names the rule that was broken."""
     if len(data) > bytes_max:
         raise ParseError("cbor_size", f"{len(data)} bytes of CBOR; the limit is {bytes_max}")
+    if cbor_is_valid(data, DEPTH_MAX):
+        return cbor2.loads(data)
+    return read(data)
+
+
+def read(data: bytes) -> CborValue:
+    """`decode` in Python alone, without a limit."""
     decoder = _Decoder(data)
     value = decoder.value(DEPTH_MAX)
     if decoder.position != len(data):
@@ -112,16 +123,11 @@ class _Decoder:
 
     def value(self, depth: int) -> CborValue:
         """Read one value that may hold `depth` more levels of arrays and maps."""
-        data, start = self.data, self.position
-        initial = data[start] if start < len(data) else -1
-        if initial == _NULL[0]:
+        start = self.position
+        if self.data[start : start + 1] == _NULL:
             self.position = start + 1
             return None
-        major, argument = initial >> 5, initial & 31
-        if argument < 24 and 0 <= major <= _MAP:  # most values: what `head` gives for them, without the call
-            self.position = start + 1
-        else:
-            major, argument = self.head()
+        major, argument = self.head()
         if major == _UINT:
             return argument
         if major == _BYTES:
@@ -133,7 +139,7 @@ class _Decoder:
         if depth == 0:
             raise ParseError("cbor_depth", f"arrays and maps nest deeper than {DEPTH_MAX} at byte {start}")
         # Every item takes a byte at least: a length that the input cannot hold is refused before anything is built.
-        if argument * (2 if major == _MAP else 1) > len(data) - self.position:
+        if argument * (2 if major == _MAP else 1) > len(self.data) - self.position:
             raise ParseError("cbor_truncated", f"the {_MAJOR_NAMES[major]} at byte {start} is longer than the input")
         if major == _ARRAY:
             return [self.value(depth - 1) for _ in range(argument)]
@@ -174,14 +180,9 @@ class _Decoder:
         previous = b""
         for _ in range(pairs):
             start = self.position
-            initial = self.data[start] if start < len(self.data) else _UINT
-            if initial >> 5 == _TEXT and initial & 31 < 24:
-                self.position = start + 1
-                key: CborValue = self.text(initial & 31)
-            elif initial >> 5 in (_UINT, _NEGATIVE, _TEXT):
-                key = self.value(0)
-            else:
+            if start < len(self.data) and self.data[start] >> 5 not in (_UINT, _NEGATIVE, _TEXT):
                 raise ParseError("cbor_key_type", f"the map key at byte {start} is neither integer nor text")
+            key = self.value(0)
             encoded = self.data[start : self.position]
             if encoded <= previous:
                 if encoded == previous:

@@ -44,7 +44,7 @@ class Sign1:
 
 def signing_bytes(key_id: bytes, payload: bytes) -> bytes:
     """The Sig_structure that is signed (RFC 9052 section 4.4), without external data."""
-    return cbor.encode(["Signature1", _protected(key_id), b"", payload])
+    return _before_payload(key_id) + cbor.encode(payload)
 
 
 def decode_sign1(data: bytes) -> Sign1:
@@ -64,6 +64,13 @@ def decode_sign1(data: bytes) -> Sign1:
     if len(signature) != SIGNATURE_BYTES:
         raise ParseError("cose_signature_length", f"the signature has {len(signature)} bytes, not {SIGNATURE_BYTES}")
     return Sign1(key_id, payload, signature)
+
+
+@lru_cache(maxsize=256)
+def _before_payload(key_id: bytes) -> bytes:
+    """The Sig_structure, an array of four, up to its last item."""
+    whole = cbor.encode(["Signature1", _protected(key_id), b"", b""])
+    return whole[: -len(cbor.encode(b""))]
 
 
 @lru_cache(maxsize=256)

@@ -50,8 +50,10 @@ def test_imports_point_one_way(package):
         assert outside <= ALLOWED[package], f"{name_of(path)} imports {outside - ALLOWED[package]}"
 
 
-def test_only_native_touches_pointers():
+def test_pointers_stay_beside_their_c():
     for path in sources("inference", "ledger", "web"):
+        if name_of(path).startswith("ledger/compiled/"):
+            continue
         assert "ffi" not in {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}, path
 
 

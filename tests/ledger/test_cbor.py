@@ -1,11 +1,14 @@
 """Deterministic CBOR: one encoding per value, every rule broken once, and an independent codec beside ours."""
 
+from itertools import product
+
 import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.cbor import CborValue, decode, encode
+from ledger.cbor import DEPTH_MAX, CborValue, decode, encode, read
+from ledger.compiled import cbor_is_valid
 from ledger.errors import ParseError
 
 LIMIT = 1_000_000
@@ -55,9 +58,12 @@ def only_reencodes_to_itself(data: bytes) -> None:
         value = decode(data, LIMIT)
     except ParseError as error:
         assert error.code.startswith("cbor_")
+        assert not cbor_is_valid(data, DEPTH_MAX)
         return
+    assert cbor_is_valid(data, DEPTH_MAX)
     assert encode(value) == data
     assert cbor2.loads(data) == value
+    assert read(data) == value
 
 
 # RFC 8949 appendix A, the examples inside the subset.
@@ -167,6 +173,22 @@ def test_any_other_encoding_is_refused(text: str, code: str) -> None:
         decode(bytes.fromhex(text), LIMIT)
     assert caught.value.code == code
     assert len(str(caught.value)) < 200
+
+
+def test_text_is_exactly_what_python_takes_for_utf8() -> None:
+    """All of one and two bytes, and of three and four those beside the bounds of RFC 3629."""
+    edges = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF]
+    texts = [bytes(pair) for pair in product(range(256), repeat=2)] + [bytes([one]) for one in range(256)]
+    texts += [bytes(three) for three in product(range(0xDF, 0xF1), edges, edges)]
+    texts += [bytes(four) for four in product(range(0xEE, 0xF7), edges, edges, edges)]
+    for text in texts:
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            valid = False
+        else:
+            valid = True
+        assert cbor_is_valid(bytes([0x60 + len(text)]) + text, 0) == valid, text
 
 
 def test_eight_levels_are_allowed() -> None:

@@ -1,4 +1,4 @@
-"""Other builds of native/: by another compiler, for another processor, with other flags."""
+"""Other builds of what is in C: by another compiler, for another processor, with other flags."""
 
 import os
 import shutil
@@ -52,13 +52,14 @@ def compile_objects(folder: Path, compiler: list[str], *flags: str) -> list[Path
     return objects
 
 
-def check_extension(folder: Path, flags: list[str], files: list[str], **environment: str) -> None:
-    """Build a copy of native/ with `flags`, then run test files against it in a fresh process."""
-    shutil.copytree(NATIVE, folder / "native", ignore=shutil.ignore_patterns("*.so", "_native.c", "build", "*.o"))
-    for package in ("inference", "tests"):
+def check_extension(folder: Path, script: str, flags: list[str], files: list[str], **environment: str) -> None:
+    """Build a copy of the package with this build script with `flags`, then run test files against it, afresh."""
+    built = script.split("/")[0]
+    shutil.copytree(REPOSITORY / built, folder / built, ignore=shutil.ignore_patterns("*.so", "_*.c", "build", "*.o"))
+    for package in {"native", "inference", "ledger", "web", "tests"} - {built}:
         (folder / package).symlink_to(REPOSITORY / package)
     build = {**os.environ, "CC": "gcc", "RAIL_CFLAGS": " ".join(flags)}
-    done = subprocess.run([sys.executable, "native/build.py"], cwd=folder, env=build, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, script], cwd=folder, env=build, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", f"pythonpath={folder}"]
     command += ["--rootdir", str(folder), "-c", str(REPOSITORY / "pyproject.toml"), *files]

@@ -81,7 +81,9 @@ def test_sets_that_this_processor_lacks(tmp_path: Path, runs: list[str]) -> None
 @on_x86_64
 @pytest.mark.timeout(900)
 def test_kernels_that_this_processor_lacks(tmp_path: Path) -> None:
-    builds.check_extension(tmp_path, [*builds.EMULATE, "-O2"], [*KERNEL_TESTS, SAMPLER_TEST], RAIL_TEST_EXPECT="amx")
+    builds.check_extension(
+        tmp_path, "native/build.py", [*builds.EMULATE, "-O2"], [*KERNEL_TESTS, SAMPLER_TEST], RAIL_TEST_EXPECT="amx"
+    )
 
 
 def test_harness_under_sanitizers(tmp_path: Path, runs: list[str]) -> None:
@@ -112,8 +114,16 @@ def test_every_allocation_that_fails_is_reported_and_leaves_nothing(tmp_path: Pa
 
 
 @pytest.mark.timeout(900)
-def test_extension_under_sanitizers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "files"),
+    [
+        ("native/build.py", [*KERNEL_TESTS, *STEP_TESTS, SAMPLER_TEST]),
+        ("ledger/compiled/build.py", ["tests/ledger/test_cbor.py"]),
+    ],
+    ids=["native", "ledger"],
+)
+def test_extension_under_sanitizers(tmp_path: Path, script: str, files: list[str]) -> None:
     runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
     assert os.path.isabs(runtime), "gcc has no AddressSanitizer"
     options = {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1"}
-    builds.check_extension(tmp_path, [*builds.SANITIZE, "-O1"], [*KERNEL_TESTS, *STEP_TESTS, SAMPLER_TEST], **options)
+    builds.check_extension(tmp_path, script, [*builds.SANITIZE, "-O1"], files, **options)
