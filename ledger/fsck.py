@@ -57,7 +57,7 @@ def check_log(
 ) -> FsckReport:
     """Checks all of it. StoreError only if the database cannot be asked at all; damage in it is a fault.
 
-    With more than one of `processes`, the entries of a log that is not small are checked by that many others.
+    With more than one of `processes`, the entries of a log that is not small are checked by that many, this included.
     """
     check = _Check(database, identity, progress, on_fault)
     if not hashes_only:

@@ -21,7 +21,8 @@ from ledger.tiles import TILE_WIDTH
 PAGE_LEAVES = 1024  # read at a time: four tiles, and at most 64 MiB of statements
 SEGMENT_LEAVES = 4 * PAGE_LEAVES
 PARALLEL_LEAVES_MIN = 100_000  # a smaller log is checked before other processes have started
-AHEAD = 2  # segments for each process that wait to be checked, or to be taken
+AHEAD = 2  # segments that each other process has before it
+WAITING_MAX = 64  # segments that are checked and wait for an earlier one: bounds the faults that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +122,26 @@ class LeafChecker:
 
 
 def check_leaves(database: Database, size: int, hashes_only: bool, processes: int) -> Iterator[Segment]:
-    """The segments of the first `size` leaves, in order, checked by that many processes. StoreError."""
+    """The segments of the first `size` leaves, in order, checked by that many processes, this one included. StoreError.
+
+    This one checks whatever the others are not busy with, so that it does not wait for them to start.
+    """
+    checker = LeafChecker(database, hashes_only)
     bounds = ((start, min(start + SEGMENT_LEAVES, size)) for start in range(0, size, SEGMENT_LEAVES))
     if processes < 2 or size < PARALLEL_LEAVES_MIN:
-        checker = LeafChecker(database, hashes_only)
         yield from (checker.check(start, stop) for start, stop in bounds)
         return
     url = database.engine.url.render_as_string(hide_password=False)
     # Spawned, not forked: the caller may have threads and connections.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _open, (url, hashes_only)) as pool:
+    with ProcessPoolExecutor(processes - 1, get_context("spawn"), _open, (url, hashes_only)) as pool:
         waiting: deque[Future[Segment]] = deque()
         for start, stop in bounds:
-            waiting.append(pool.submit(_check, start, stop))
-            if len(waiting) > AHEAD * processes:
+            if sum(not future.done() for future in waiting) < AHEAD * (processes - 1):
+                waiting.append(pool.submit(_check, start, stop))
+            else:
+                waiting.append(Future())
+                waiting[-1].set_result(checker.check(start, stop))
+            while waiting and (waiting[0].done() or len(waiting) > WAITING_MAX):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

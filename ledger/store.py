@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, Connection, Row, Select, bindparam, func, insert, inspect, select, update
 
 from ledger import schema
+from ledger.database import BINARY
 from ledger.errors import LogConflict, NotFound, StoreError
 from ledger.merkle import SIZE_MAX
 from ledger.rows import insert_rows
@@ -136,7 +137,12 @@ _ENTRIES = select(entries).where(entries.c.leaf_index.in_(bindparam("values", ex
 _ENTRIES_BY_HASH = select(entries).where(entries.c.leaf_hash.in_(bindparam("values", expanding=True)))
 _IN_RANGE = (entries.c.leaf_index >= bindparam("start"), entries.c.leaf_index < bindparam("stop"))
 _ENTRY_RANGE = select(entries).where(*_IN_RANGE).order_by(entries.c.leaf_index)
-_LEAF_RANGE = select(entries.c.leaf_hash, entries.c.statement).where(*_IN_RANGE).order_by(entries.c.leaf_index)
+_LEAF_RANGE = (
+    select(entries.c.leaf_hash, entries.c.statement)
+    .where(*_IN_RANGE)
+    .order_by(entries.c.leaf_index)
+    .execution_options(**{BINARY: True})
+)
 _STATEMENT_RANGE = select(entries.c.statement).where(*_IN_RANGE).order_by(entries.c.leaf_index)
 _ENTRIES_OF_KIND = (
     select(entries)
