@@ -4,8 +4,7 @@ The subclass says what the caller can do about it; ``code`` is a stable snake_ca
 field that failed); ``str(error)`` is a sentence for people: what was found, where, and a hint.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 
 class LedgerError(Exception):
@@ -49,11 +48,15 @@ class StoreError(LedgerError):
         self.retryable = retryable
 
 
-@contextmanager
-def at_position(position: int) -> Iterator[None]:
+class at_position:
     """A LedgerError that is raised inside concerns the statement at this place of a group."""
-    try:
-        yield
-    except LedgerError as error:
-        error.position = position
-        raise
+
+    def __init__(self, position: int) -> None:
+        self._position = position
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, LedgerError):
+            error.position = self._position

@@ -8,6 +8,7 @@ A dataclass that declares its fields so is `Checked`: no instance with a field o
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from ledger.errors import ParseError
@@ -39,20 +40,21 @@ class Checked:
     CODE_PREFIX: ClassVar[str]
 
     def __post_init__(self) -> None:
-        for name, check in _checks_of(type(self)):
-            problem = check(getattr(self, name))
-            if problem:
+        names, checks, values_of = _CHECKS.get(type(self)) or _gather(type(self))
+        for name, check, value in zip(names, checks, values_of(self), strict=True):
+            if problem := check(value):
                 raise ParseError(f"{self.CODE_PREFIX}_{name}", f"{self.CODE_PREFIX} field '{name}' {problem}")
 
 
-def _checks_of(kind: type[Checked]) -> tuple[tuple[str, Check], ...]:
-    """Name and check of each field, gathered once: statements are opened by the thousand."""
-    if (known := _CHECKS.get(kind)) is None:
-        known = _CHECKS[kind] = tuple((item.name, item.metadata["check"]) for item in fields(kind))
-    return known
+_Fields = tuple[tuple[str, ...], tuple[Check, ...], Callable[[object], tuple[Any, ...]]]
+_CHECKS: dict[type, _Fields] = {}
 
 
-_CHECKS: dict[type, tuple[tuple[str, Check], ...]] = {}
+def _gather(kind: type[Checked]) -> _Fields:
+    """Names, checks and values of the fields, once for each class: statements are opened by the thousand."""
+    names = tuple(item.name for item in fields(kind))
+    _CHECKS[kind] = names, tuple(item.metadata["check"] for item in fields(kind)), attrgetter(*names)
+    return _CHECKS[kind]
 
 
 def integer(minimum: int, maximum: int) -> Check:

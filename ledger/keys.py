@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from nacl.bindings import crypto_sign_open
-from nacl.exceptions import BadSignatureError
 
 from ledger import ml_dsa
+from ledger.compiled import PUBLIC_BYTES, SIGNATURE_BYTES, ed25519_valid
 from ledger.encoding import format_base64, parse_base64
 from ledger.errors import ParseError, SignatureInvalid
 from ledger.key_files import read_secret, write_secret
@@ -31,8 +30,6 @@ ML_DSA_44 = 0x06
 ALGORITHMS = (ED25519, COSIGNATURE_V1, ML_DSA_44)
 
 SEED_BYTES = 32
-PUBLIC_BYTES = 32
-SIGNATURE_BYTES = 64
 KEY_ID_BYTES = 4
 NAME_BYTES_MAX = 255
 KEY_TEXT_CHARS_MAX = 2100  # a name, and an ML-DSA-44 key in base64
@@ -70,12 +67,9 @@ def operator_id(public: bytes) -> bytes:
 
 def verify_ed25519(public: bytes, message: bytes, signature: bytes, code: str, what: str) -> None:
     """Raise SignatureInvalid with `code` unless `signature` over `message` is by the key `public`."""
-    try:
-        if len(signature) != SIGNATURE_BYTES:
-            raise ValueError
-        crypto_sign_open(signature + message, public)
-    except (BadSignatureError, ValueError):
-        raise SignatureInvalid(code, f"{what} does not verify: it is altered, or made with another key") from None
+    whole = len(public) == PUBLIC_BYTES and len(signature) == SIGNATURE_BYTES
+    if not whole or ed25519_valid([(public, signature, message)]) != [True]:
+        raise SignatureInvalid(code, f"{what} does not verify: it is altered, or made with another key")
 
 
 @dataclass(frozen=True, slots=True)

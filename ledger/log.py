@@ -24,7 +24,7 @@ from ledger.reader import Entry, LogReader, Stats
 from ledger.sequencer import Sequencer
 from ledger.statement import ErasureStatement, OperatorStatement, is_registration, sign_statement
 from ledger.store import Head, Identity
-from ledger.submission import Submission, prepare
+from ledger.submission import Opened, Submission, check_opened, open_submission, prepare
 
 __all__ = ["Entry", "Log", "Stats"]
 
@@ -145,22 +145,30 @@ class Log(LogReader):
 
         An error about one of the statements has its place in `position`.
         """
-        group: list[Submission] = []
+        now, opened, total_bytes = int(time.time()), list[Opened](), 0
         registering: dict[bytes, OperatorStatement] = {}
-        total_bytes = 0
+
+        def operator_of(identifier: bytes) -> OperatorStatement | None:
+            return registering.get(identifier) or self.operator(identifier)
+
         for position, (statement, content) in enumerate(items):
             with at_position(position):
-                submission = self._prepare(statement, content, registering)
-            total_bytes += len(statement) + len(submission.body or b"")
-            if len(group) == SUBMIT_STATEMENTS_MAX or total_bytes > SUBMIT_BYTES_MAX:
+                item = open_submission(statement, content, operator_of, now)
+            total_bytes += len(statement) + len(item.body or b"")
+            if position == SUBMIT_STATEMENTS_MAX or total_bytes > SUBMIT_BYTES_MAX:
                 raise StatementRefused(
                     "group_too_large",
                     f"at most {SUBMIT_STATEMENTS_MAX} statements and {SUBMIT_BYTES_MAX} bytes are appended in one call",
                 )
-            payload = submission.signed.payload
-            if isinstance(payload, OperatorStatement) and is_registration(payload):
-                registering[submission.signed.operator] = payload
-            group.append(submission)
+            if is_registration(item.signed.payload):
+                registering[item.signed.operator] = item.registration
+            opened.append(item)
+        group: list[Submission] = []
+        for position, checked in enumerate(check_opened(opened, now)):
+            with at_position(position):
+                if isinstance(checked, LedgerError):
+                    raise checked
+            group.append(checked)
         return self._append(group)
 
     def submit_each(self, statements: Iterable[bytes]) -> list[Entry | LedgerError]:
@@ -168,12 +176,15 @@ class Log(LogReader):
 
         For generations: an erasure is for `submit`, which drops what it erases.
         """
-        checked: list[Submission | LedgerError] = []
+        now = int(time.time())
+        opened: list[Opened | LedgerError] = []
         for statement in statements:
             try:
-                checked.append(self._prepare(statement, None, {}))
+                opened.append(open_submission(statement, None, self.operator, now))
             except LedgerError as error:
-                checked.append(error)
+                opened.append(error)
+        ready = iter(check_opened([item for item in opened if isinstance(item, Opened)], now))
+        checked = [next(ready) if isinstance(item, Opened) else item for item in opened]
         placed = iter(self._writer().submit_each([item for item in checked if isinstance(item, Submission)]))
         answers: list[Entry | LedgerError] = []
         for item in checked:
@@ -202,24 +213,13 @@ class Log(LogReader):
                 reason=reason,
             )
             try:
-                erasure = self._append([self._prepare(sign_statement(payload, key), None, {}, erase_any=True)])[0]
+                signed, now = sign_statement(payload, key), int(time.time())
+                erasure = self._append([prepare(signed, None, self.operator, now, erase_any=True)])[0]
                 break
             except StatementRefused as error:
                 if error.code != "counter_used" or attempt == SIGN_ATTEMPTS - 1:
                     raise
         return erasure
-
-    def _prepare(
-        self,
-        statement: bytes,
-        content: Content | None,
-        registering: dict[bytes, OperatorStatement],
-        erase_any: bool = False,
-    ) -> Submission:
-        def operator_of(identifier: bytes) -> OperatorStatement | None:
-            return registering.get(identifier) or self.operator(identifier)
-
-        return prepare(statement, content, operator_of, int(time.time()), erase_any)
 
     def _writer(self) -> Sequencer:
         if self._sequencer is None:

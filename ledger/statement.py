@@ -1,12 +1,14 @@
 """Signed statements: the entries of the log. A payload, in deterministic CBOR, in COSE_Sign1 by an operator's key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ledger import cbor
+from ledger.compiled import ed25519_valid
 from ledger.cose import SIGNED_BYTES_MAX, Sign1, decode_sign1, signing_bytes
 from ledger.errors import ParseError, SignatureInvalid
-from ledger.keys import SigningKey, operator_id, verify_ed25519
+from ledger.keys import SigningKey, operator_id
 from ledger.payload import (
     ErasureStatement,
     GenerationStatement,
@@ -40,7 +42,7 @@ OPENED_MAX = 256  # statements remembered once parsed: 16 MiB if all are as larg
 
 @dataclass(frozen=True, slots=True)
 class SignedStatement:
-    """A statement whose form is right; its signature counts for nothing before `verify`."""
+    """A statement whose form is right; its signature counts for nothing before `check_signed_by`."""
 
     payload: Payload
     operator: bytes  # SHA-256 of the signing key, 32 bytes
@@ -50,16 +52,6 @@ class SignedStatement:
     def encode(self) -> bytes:
         """The bytes of the log entry, inverse of `open_statement`."""
         return Sign1(self.operator, self.encoded, self.signature).encode()
-
-    def verify(self, public: bytes) -> None:
-        """Raise SignatureInvalid (`statement_operator`, `statement_signature`) unless this key signed the statement."""
-        if operator_id(public) != self.operator:
-            raise SignatureInvalid(
-                "statement_operator",
-                f"the statement is by operator {self.operator.hex()}, not {operator_id(public).hex()}",
-            )
-        message = signing_bytes(self.operator, self.encoded)
-        verify_ed25519(public, message, self.signature, "statement_signature", "the operator's signature")
 
 
 def sign_statement(payload: Payload, key: SigningKey) -> bytes:
@@ -89,13 +81,40 @@ def check_signed_by(statement: SignedStatement, registration: OperatorStatement)
 
     Codes: `statement_operator`, `statement_signature`, `statement_outside_validity`.
     """
-    statement.verify(registration.public)
-    time, end = statement.payload.time, registration.valid_to
+    for error in signature_errors([(statement, registration)]):
+        if error is not None:
+            raise error
+
+
+def signature_errors(pairs: Sequence[tuple[SignedStatement, OperatorStatement]]) -> list[SignatureInvalid | None]:
+    """What `check_signed_by` raises for each of many: a call for all leaves the interpreter to others meanwhile."""
+    valid = ed25519_valid(
+        [
+            (registration.public, statement.signature, signing_bytes(statement.operator, statement.encoded))
+            for statement, registration in pairs
+        ]
+    )
+    return [_signature_error(*pair, holds) for pair, holds in zip(pairs, valid, strict=True)]
+
+
+def _signature_error(
+    statement: SignedStatement, registration: OperatorStatement, holds: bool
+) -> SignatureInvalid | None:
+    operator, time, end = operator_id(registration.public), statement.payload.time, registration.valid_to
+    if operator != statement.operator:
+        return SignatureInvalid(
+            "statement_operator", f"the statement is by operator {statement.operator.hex()}, not {operator.hex()}"
+        )
+    if not holds:
+        return SignatureInvalid(
+            "statement_signature", "the operator's signature does not verify: it is altered, or made with another key"
+        )
     if time < registration.valid_from or (end is not None and time > end):
-        raise SignatureInvalid(
+        return SignatureInvalid(
             "statement_outside_validity",
             f"the statement's time {time} is outside the key's validity {registration.valid_from}..{end or 'open'}",
         )
+    return None
 
 
 def is_registration(payload: Payload) -> bool:

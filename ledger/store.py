@@ -15,7 +15,7 @@ from ledger import schema
 from ledger.database import BINARY
 from ledger.errors import LogConflict, NotFound, StoreError
 from ledger.merkle import SIZE_MAX
-from ledger.rows import insert_rows
+from ledger.rows import Among, insert_rows
 from ledger.tables import SCHEMA_VERSION, checkpoint, entries, log, metadata, models, nodes, operator_ends, operators
 
 PAGE_ROWS = 500  # rows or values handled at a time: bounds memory and the length of a query
@@ -60,8 +60,8 @@ def is_leaf_index(number: int) -> bool:
     return 0 <= number <= SIZE_MAX
 
 
-def pages(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[start : start + PAGE_ROWS] for start in range(0, len(values), PAGE_ROWS))
+def pages(values: Sequence[T]) -> Iterator[list[T]]:
+    return (list(values[start : start + PAGE_ROWS]) for start in range(0, len(values), PAGE_ROWS))
 
 
 # The log as a whole
@@ -133,8 +133,8 @@ def replace_head(connection: Connection, old: Head, new: Head) -> None:
 # Entries
 
 _ENTRY = select(entries).where(entries.c.leaf_index == bindparam("leaf_index"))
-_ENTRIES = select(entries).where(entries.c.leaf_index.in_(bindparam("values", expanding=True)))
-_ENTRIES_BY_HASH = select(entries).where(entries.c.leaf_hash.in_(bindparam("values", expanding=True)))
+_ENTRIES = select(entries).where(Among(entries.c.leaf_index))
+_ENTRIES_BY_HASH = select(entries).where(Among(entries.c.leaf_hash))
 _IN_RANGE = (entries.c.leaf_index >= bindparam("start"), entries.c.leaf_index < bindparam("stop"))
 _ENTRY_RANGE = select(entries).where(*_IN_RANGE).order_by(entries.c.leaf_index)
 _LEAF_RANGE = (
@@ -164,7 +164,7 @@ _ENTRIES_ABOUT = (
 )
 _USED_COUNTERS = select(entries.c.counter).where(
     entries.c.operator_index == bindparam("operator_index"),
-    entries.c.counter.in_(bindparam("values", expanding=True)),
+    Among(entries.c.counter),
 )
 _LAST_COUNTER = select(func.max(entries.c.counter)).where(entries.c.operator_index == bindparam("operator_index"))
 _COUNT_COUNTERS = select(func.count(), func.max(entries.c.counter)).where(
@@ -187,11 +187,9 @@ _GAPS = (
 _COUNT_BY_KIND = (
     select(entries.c.kind, func.count().label("number")).where(entries.c.kind != "generation").group_by(entries.c.kind)
 )
-_REGISTRANTS = select(entries.c.leaf_index, entries.c.operator_index).where(
-    entries.c.leaf_index.in_(bindparam("values", expanding=True))
-)
+_REGISTRANTS = select(entries.c.leaf_index, entries.c.operator_index).where(Among(entries.c.leaf_index))
 _ERASURES = select(entries.c.subject_index, entries.c.leaf_index).where(
-    entries.c.subject_index.in_(bindparam("values", expanding=True)), entries.c.kind == "erasure"
+    Among(entries.c.subject_index), entries.c.kind == "erasure"
 )
 _ROW = attrgetter(*EntryRow.__slots__)  # the table's columns, in their order
 
@@ -305,9 +303,9 @@ def _entry(row: Row[Any]) -> EntryRow:
 
 # The registry: which entry registered an operator or a model first
 
-_OPERATORS = select(operators).where(operators.c.operator_id.in_(bindparam("values", expanding=True)))
-_OPERATOR_ENDS = select(operator_ends).where(operator_ends.c.operator_index.in_(bindparam("values", expanding=True)))
-_MODELS = select(models).where(models.c.model_root.in_(bindparam("values", expanding=True)))
+_OPERATORS = select(operators).where(Among(operators.c.operator_id))
+_OPERATOR_ENDS = select(operator_ends).where(Among(operator_ends.c.operator_index))
+_MODELS = select(models).where(Among(models.c.model_root))
 
 
 def insert_operator(connection: Connection, operator_id: bytes, leaf_index: int) -> None:

@@ -3,19 +3,19 @@
 The rest of the rules is in admission.py. SPEC.md, section 13, lists them all; each has its own error code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ledger.content import Content, encode_content
-from ledger.errors import StatementRefused
+from ledger.errors import LedgerError, StatementRefused
 from ledger.merkle import leaf_hash
 from ledger.statement import (
     GenerationStatement,
     OperatorStatement,
     SignedStatement,
-    check_signed_by,
     is_registration,
     open_statement,
+    signature_errors,
 )
 
 CLOCK_SKEW_SECONDS = 3600  # how far in the future a statement's time may lie
@@ -34,6 +34,17 @@ class Submission:
     erase_any: bool  # an erasure by the host of the log itself: may concern any operator's entry
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A statement that passed `open_submission`: whose signature is to be checked, against which registration."""
+
+    statement: bytes
+    content: Content | None
+    body: bytes | None  # the content, encoded
+    signed: SignedStatement
+    registration: OperatorStatement
+
+
 OperatorLookup = Callable[[bytes], OperatorStatement | None]
 
 
@@ -44,6 +55,14 @@ def prepare(
 
     `operator_of` finds the registration of an operator id; `now` is in Unix seconds.
     """
+    [checked] = check_opened([open_submission(statement, content, operator_of, now)], now, erase_any)
+    if isinstance(checked, LedgerError):
+        raise checked
+    return checked
+
+
+def open_submission(statement: bytes, content: Content | None, operator_of: OperatorLookup, now: int) -> Opened:
+    """The first half of `prepare`: what needs no signature. ParseError, StatementRefused."""
     signed = open_statement(statement)
     payload = signed.payload
     if payload.time > now + CLOCK_SKEW_SECONDS:
@@ -52,13 +71,29 @@ def prepare(
             f"the statement's time {payload.time} is {payload.time - now} s ahead of the log's clock; set the clock",
         )
     if isinstance(payload, OperatorStatement) and is_registration(payload):
-        operator = payload
+        registration: OperatorStatement | None = payload
     else:
-        found = operator_of(signed.operator)
-        if found is None:
-            raise unknown_operator(signed.operator)
-        operator = found
-    check_signed_by(signed, operator)
+        registration = operator_of(signed.operator)
+    if registration is None:
+        raise unknown_operator(signed.operator)
+    body = encode_content(content) if content is not None else None
+    return Opened(statement, content, body, signed, registration)
+
+
+def check_opened(opened: Sequence[Opened], now: int, erase_any: bool = False) -> list[Submission | LedgerError]:
+    """The second half, for many, whose signatures are checked in one call: each is a submission or why it is none."""
+    errors = signature_errors([(item.signed, item.registration) for item in opened])
+    checked: list[Submission | LedgerError] = []
+    for item, error in zip(opened, errors, strict=True):
+        try:
+            checked.append(error or _submission(item, now, erase_any))
+        except LedgerError as refusal:
+            checked.append(refusal)
+    return checked
+
+
+def _submission(opened: Opened, now: int, erase_any: bool) -> Submission:
+    content, payload = opened.content, opened.signed.payload
     if isinstance(payload, GenerationStatement) and payload.output_tokens > payload.sampling.max_tokens:
         raise StatementRefused(
             "output_over_max_tokens",
@@ -67,8 +102,9 @@ def prepare(
         )
     if content is not None:
         check_content(payload, content)
-    visibility, body = (content.visibility, encode_content(content)) if content is not None else (None, None)
-    return Submission(statement, leaf_hash(statement), signed, visibility, body, now, erase_any)
+    visibility = content.visibility if content is not None else None
+    leaf = leaf_hash(opened.statement)
+    return Submission(opened.statement, leaf, opened.signed, visibility, opened.body, now, erase_any)
 
 
 def check_content(payload: object, content: Content) -> None:

@@ -37,6 +37,7 @@ from ledger.statement import (
     check_signed_by,
     open_statement,
     sign_statement,
+    signature_errors,
 )
 
 OPERATOR = operator_id(OPERATOR_KEY.public)
@@ -66,7 +67,7 @@ def test_statement_and_bytes_are_inverse(payload: Payload) -> None:
     assert type(statement.payload) is type(payload)
     assert statement.operator == OPERATOR
     assert statement.encode() == data == sign_statement(payload, OPERATOR_KEY)
-    statement.verify(OPERATOR_KEY.public)
+    check_signed_by(statement, operator_statement())
 
 
 @pytest.mark.parametrize("payload", [*payloads(), steered_statement()], ids=lambda payload: payload.type)
@@ -427,7 +428,7 @@ def test_every_altered_bit_is_refused_or_does_not_verify() -> None:
             altered = bytearray(data)
             altered[position] ^= 1 << position % 8
             with pytest.raises((ParseError, SignatureInvalid)):
-                open_statement(bytes(altered)).verify(OPERATOR_KEY.public)
+                check_signed_by(open_statement(bytes(altered)), operator_statement())
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda tail: GOOD[:40] + tail))
@@ -452,18 +453,32 @@ def test_altered_payloads_parse_to_themselves_or_are_refused(position: int, valu
 def test_signature_by_another_key_is_rejected() -> None:
     statement = open_statement(GOOD)
     with pytest.raises(SignatureInvalid) as caught:
-        statement.verify(OTHER_KEY.public)
+        check_signed_by(statement, operator_statement(OTHER_KEY))
     assert caught.value.code == "statement_operator"
     forged = open_statement(Sign1(OPERATOR, PAYLOAD, OTHER_KEY.sign(signing_bytes(OPERATOR, PAYLOAD))).encode())
     with pytest.raises(SignatureInvalid) as caught:
-        forged.verify(OPERATOR_KEY.public)
+        check_signed_by(forged, operator_statement())
     assert caught.value.code == "statement_signature"
+
+
+def test_signatures_of_many_are_told_apart() -> None:
+    """Statements of different lengths, keys and faults in one call: each has its own answer."""
+    mine = [open_statement(data) for data in entries()]
+    other = open_statement(sign_statement(operator_statement(OTHER_KEY), OTHER_KEY))
+    forged = replace(mine[1], signature=other.signature)
+    registration, others = operator_statement(), operator_statement(OTHER_KEY)
+    pairs = [(statement, registration) for statement in mine]
+    pairs += [(other, registration), (forged, registration), (other, others)]
+    codes = [error.code if error else None for error in signature_errors(pairs)]
+    assert codes == [None] * len(mine) + ["statement_operator", "statement_signature", None]
+    assert signature_errors([]) == []
 
 
 def test_signature_for_another_purpose_is_rejected() -> None:
     for message in (PAYLOAD, GOOD, b"Signature1" + PAYLOAD):
         with pytest.raises(SignatureInvalid):
-            open_statement(Sign1(OPERATOR, PAYLOAD, OPERATOR_KEY.sign(message)).encode()).verify(OPERATOR_KEY.public)
+            statement = Sign1(OPERATOR, PAYLOAD, OPERATOR_KEY.sign(message))
+            check_signed_by(open_statement(statement.encode()), operator_statement())
 
 
 def test_key_registers_itself_only() -> None:
