@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from ledger import content_store, store
+from ledger import content_store, registry_store, store
 from ledger.errors import StatementRefused, at_position
 from ledger.keys import operator_id
 from ledger.statement import (
@@ -57,8 +57,8 @@ class Registered:
     """What a sequencer remembers of the two registries from batch to batch."""
 
     def __init__(self) -> None:
-        self.operators = _Remembered(store.operator_indexes)
-        self.models = _Remembered(store.model_indexes)
+        self.operators = _Remembered(registry_store.operator_indexes)
+        self.models = _Remembered(registry_store.model_indexes)
 
 
 @dataclass(slots=True)
@@ -234,7 +234,7 @@ def _load(connection: Connection, registered: Registered, submissions: Sequence[
         if isinstance(item.signed.payload, OperatorStatement) and item.signed.payload.action == "rotate"
     }
     state.operators = registered.operators.find(connection, signers | successors)
-    state.ends = store.operator_end_indexes(connection, sorted(state.operators.values()))
+    state.ends = registry_store.operator_end_indexes(connection, sorted(state.operators.values()))
     payloads = [item.signed.payload for item in submissions]
     used = {item.model_root for item in payloads if isinstance(item, ModelStatement | GenerationStatement)}
     state.models = registered.models.find(connection, used)
@@ -243,6 +243,6 @@ def _load(connection: Connection, registered: Registered, submissions: Sequence[
         if item.signed.operator in state.operators:
             counters.setdefault(state.operators[item.signed.operator], []).append(item.signed.payload.counter)
     for operator_index, wanted in counters.items():
-        used_here = store.used_counters(connection, operator_index, wanted)
+        used_here = registry_store.used_counters(connection, operator_index, wanted)
         state.counters.update((operator_index, counter) for counter in used_here)
     return state

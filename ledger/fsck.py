@@ -11,7 +11,7 @@ checkpoint's signature. What the statements say, their signatures, the registrie
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ledger import content_store, store
+from ledger import content_store, registry_store, store
 from ledger.checkpoint import open_checkpoint
 from ledger.content import decode_content
 from ledger.content_store import ContentRow
@@ -148,11 +148,11 @@ class _Check:
     def registry(self) -> None:
         """That every row of the registry tables names an entry that says so; the reverse is in `tree`."""
         with self._database.read() as connection:
-            for registered, ended in store.all_operator_ends(connection):
+            for registered, ended in registry_store.all_operator_ends(connection):
                 row = store.entry_at(connection, ended)
                 if row is None or row.kind != "operator" or row.operator_index != registered or ended == registered:
                     self.fault("operator_end_row", ended, f"entry {ended} should end the key of entry {registered}")
-        for kind, table in (("operator", store.all_operators), ("model", store.all_models)):
+        for kind, table in (("operator", registry_store.all_operators), ("model", registry_store.all_models)):
             with self._database.read() as connection:
                 for name, index in table(connection):
                     row = store.entry_at(connection, index)

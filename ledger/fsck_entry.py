@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from ledger import store
+from ledger import registry_store, store
 from ledger.errors import LedgerError
 from ledger.merkle import leaf_hash
 from ledger.statement import (
@@ -101,7 +101,7 @@ class EntryChecker:
             if self._end(connection, row.operator_index) != index:
                 self._fault("operator_end_row", index, f"the key that entry {index} ends is not listed as ended by it")
         elif isinstance(payload, OperatorStatement):
-            found = store.operator_indexes(connection, [signed.operator]).get(signed.operator)
+            found = registry_store.operator_indexes(connection, [signed.operator]).get(signed.operator)
             if found != index:
                 self._fault("operator_row", index, f"the operator that entry {index} registers is listed under {found}")
         elif isinstance(payload, ModelStatement | GenerationStatement):
@@ -139,7 +139,9 @@ class EntryChecker:
     def _end(self, connection: Connection, operator_index: int) -> int | None:
         """Leaf index of the statement that ended a key, None if it has not ended."""
         if operator_index not in self._ends:
-            self._ends[operator_index] = store.operator_end_indexes(connection, [operator_index]).get(operator_index)
+            self._ends[operator_index] = registry_store.operator_end_indexes(connection, [operator_index]).get(
+                operator_index
+            )
             if len(self._ends) > CACHED_MAX:
                 self._ends.popitem(last=False)
         return self._ends[operator_index]
@@ -147,7 +149,7 @@ class EntryChecker:
     def _model(self, connection: Connection, model_root: bytes) -> int | None:
         """Leaf index of a model's first registration, None if it has none."""
         if model_root not in self._models:
-            self._models[model_root] = store.model_indexes(connection, [model_root]).get(model_root)
+            self._models[model_root] = registry_store.model_indexes(connection, [model_root]).get(model_root)
             if len(self._models) > CACHED_MAX:
                 self._models.popitem(last=False)
         return self._models[model_root]

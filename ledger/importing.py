@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from ledger import store
+from ledger import registry_store, store
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.database import Database
 from ledger.errors import ParseError, ProofInvalid
@@ -96,15 +96,15 @@ class _Importer:
         payload, connection = signed.payload, self._connection
         if is_registration(payload):
             self._operators.setdefault(signed.operator, index)
-            news.append(lambda: store.insert_operator(connection, signed.operator, index))
+            news.append(lambda: registry_store.insert_operator(connection, signed.operator, index))
         operator_index = self._operators.get(signed.operator)
         if operator_index is None:
             raise ParseError("import_operator", f"entry {index} is by an operator that no entry before it registers")
         if isinstance(payload, OperatorStatement) and not is_registration(payload):
-            news.append(lambda: store.insert_operator_end(connection, operator_index, index))
+            news.append(lambda: registry_store.insert_operator_end(connection, operator_index, index))
         if isinstance(payload, ModelStatement) and payload.model_root not in self._models:
             self._models.add(payload.model_root)
-            news.append(lambda: store.insert_model(connection, payload.model_root, index))
+            news.append(lambda: registry_store.insert_model(connection, payload.model_root, index))
         about = payload.entry_index if isinstance(payload, ReplayStatement | ErasureStatement) else None
         return EntryRow(
             index,

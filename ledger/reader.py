@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from ledger import content_store, merkle, store, tiles
+from ledger import content_store, merkle, registry_store, store, tiles
 from ledger.commitment import output_content, prompt_content
 from ledger.content import Content, decode_content
 from ledger.database import Database
@@ -231,7 +231,7 @@ class LogReader:
     def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
         """For each of some entries, the leaf index that registered the operator who signed it."""
         with self._database.read() as connection:
-            return store.registrants_of(connection, sorted(indexes))
+            return registry_store.registrants_of(connection, sorted(indexes))
 
     def contents(self, after_index: int = -1) -> Iterator[tuple[int, Content]]:
         """All contents of entries after `after_index`, in order; holds a few at a time.
@@ -272,16 +272,16 @@ class LogReader:
             if found is None:
                 return None
             index, registration = found
-            ended = store.operator_end_indexes(connection, [index]).get(index)
-            count, last = store.count_counters(connection, index)
+            ended = registry_store.operator_end_indexes(connection, [index]).get(index)
+            count, last = registry_store.count_counters(connection, index)
             missing = last + 1 - count
-            gaps = store.counter_gaps(connection, index, GAPS_MAX) if missing else []
+            gaps = registry_store.counter_gaps(connection, index, GAPS_MAX) if missing else []
         return OperatorStanding(index, registration, ended, count, last + 1, missing, gaps)
 
     def operator_end(self, registration_index: int) -> int | None:
         """Index of the entry that rotated or revoked the key which this entry registered; None: it is in use."""
         with self._database.read() as connection:
-            return store.operator_end_indexes(connection, [registration_index]).get(registration_index)
+            return registry_store.operator_end_indexes(connection, [registration_index]).get(registration_index)
 
     def operators(self) -> list[tuple[Entry, OperatorStatement]]:
         """The registrations among the first LIST_MAX operator statements."""
@@ -298,7 +298,7 @@ class LogReader:
         if (known := self._models.get(model_root)) is not None:
             return known
         with self._database.read() as connection:
-            index = store.model_indexes(connection, [model_root]).get(model_root)
+            index = registry_store.model_indexes(connection, [model_root]).get(model_root)
             row = store.entry_at(connection, index) if index is not None else None
             if row is None:
                 return None
@@ -324,7 +324,7 @@ class LogReader:
         """One more than the operator's largest counter in the log; 0 for an operator that is not registered."""
         with self._database.read() as connection:
             found = self._registry.find(connection, identifier)
-            last = store.last_counter(connection, found[0]) if found is not None else None
+            last = registry_store.last_counter(connection, found[0]) if found is not None else None
         return 0 if last is None else last + 1
 
     def _statements_of(self, kind: type[PayloadT]) -> list[tuple[Entry, PayloadT]]:

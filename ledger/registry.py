@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from sqlalchemy import Connection
 
-from ledger import store
+from ledger import registry_store, store
 from ledger.errors import StoreError
 from ledger.statement import OperatorStatement, is_registration, open_statement
 
@@ -31,7 +31,7 @@ class Registry:
         with self._lock:
             index = self._index_of.get(operator_id)
         if index is None:
-            index = store.operator_indexes(connection, [operator_id]).get(operator_id)
+            index = registry_store.operator_indexes(connection, [operator_id]).get(operator_id)
             if index is None:
                 return None
         return index, self.at(connection, index)[1]

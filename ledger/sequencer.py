@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from ledger import checkpoint, content_store, store
+from ledger import checkpoint, content_store, registry_store, store
 from ledger.admission import Admission, Placed, Registered
 from ledger.checkpoint import Checkpoint
 from ledger.content_store import ContentRow
@@ -199,11 +199,11 @@ def _write(connection: Connection, admission: Admission, frontier: Frontier) -> 
     store.insert_entries(connection, [row for row, _ in admission.added])
     store.insert_nodes(connection, nodes)
     for operator, index in admission.operators.items():
-        store.insert_operator(connection, operator, index)
+        registry_store.insert_operator(connection, operator, index)
     for operator_index, index in admission.ends.items():
-        store.insert_operator_end(connection, operator_index, index)
+        registry_store.insert_operator_end(connection, operator_index, index)
     for model_root, index in admission.models.items():
-        store.insert_model(connection, model_root, index)
+        registry_store.insert_model(connection, model_root, index)
     bodies = [
         ContentRow(row.leaf_index, submission.visibility, submission.body)
         for row, submission in admission.added

@@ -1,7 +1,8 @@
 """The queries on log and tree, each on a connection that the caller opened: SQLite and PostgreSQL, one text for both.
 
-No rules here: what may be appended is admission.py, how is sequencer.py. Content has content_store.py. Queries are
-built once, when the module is imported: building one anew costs SQLAlchemy more than SQLite needs to answer it.
+No rules here: what may be appended is admission.py, how is sequencer.py. Content has content_store.py, the
+registries have registry_store.py. Queries are built once, when the module is imported: building one anew costs
+SQLAlchemy more than SQLite needs to answer it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Select, bindparam, func, insert, inspect, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, inspect, select, update
 
 from ledger import schema
 from ledger.database import BINARY
 from ledger.errors import LogConflict, NotFound, StoreError
 from ledger.merkle import SIZE_MAX
 from ledger.rows import Among, insert_rows
-from ledger.tables import SCHEMA_VERSION, checkpoint, entries, log, metadata, models, nodes, operator_ends, operators
+from ledger.tables import SCHEMA_VERSION, checkpoint, entries, log, metadata, nodes
 
 PAGE_ROWS = 500  # rows or values handled at a time: bounds memory and the length of a query
 
@@ -162,32 +163,9 @@ _ENTRIES_ABOUT = (
     .order_by(entries.c.leaf_index)
     .limit(bindparam("count"))
 )
-_USED_COUNTERS = select(entries.c.counter).where(
-    entries.c.operator_index == bindparam("operator_index"),
-    Among(entries.c.counter),
-)
-_LAST_COUNTER = select(func.max(entries.c.counter)).where(entries.c.operator_index == bindparam("operator_index"))
-_COUNT_COUNTERS = select(func.count(), func.max(entries.c.counter)).where(
-    entries.c.operator_index == bindparam("operator_index")
-)
-_NEIGHBOURS = (
-    select(
-        func.coalesce(func.lag(entries.c.counter).over(order_by=entries.c.counter), -1).label("before"),
-        entries.c.counter,
-    )
-    .where(entries.c.operator_index == bindparam("operator_index"))
-    .subquery()
-)
-_GAPS = (
-    select(_NEIGHBOURS.c.before, _NEIGHBOURS.c.counter)
-    .where(_NEIGHBOURS.c.counter > _NEIGHBOURS.c.before + 1)
-    .order_by(_NEIGHBOURS.c.counter)
-    .limit(bindparam("count"))
-)
 _COUNT_BY_KIND = (
     select(entries.c.kind, func.count().label("number")).where(entries.c.kind != "generation").group_by(entries.c.kind)
 )
-_REGISTRANTS = select(entries.c.leaf_index, entries.c.operator_index).where(Among(entries.c.leaf_index))
 _ERASURES = select(entries.c.subject_index, entries.c.leaf_index).where(
     Among(entries.c.subject_index), entries.c.kind == "erasure"
 )
@@ -259,36 +237,6 @@ def erasures_among(connection: Connection, subject_indexes: Sequence[int]) -> li
     return [(row.subject_index, row.leaf_index) for row in rows]
 
 
-def registrants_of(connection: Connection, leaf_indexes: Sequence[int]) -> dict[int, int]:
-    """The leaf index of the operator's registration, by entry."""
-    rows = (row for page in pages(leaf_indexes) for row in connection.execute(_REGISTRANTS, {"values": page}))
-    return {row.leaf_index: row.operator_index for row in rows}
-
-
-def used_counters(connection: Connection, operator_index: int, counters: Sequence[int]) -> set[int]:
-    """Those of the counters that an entry of the operator has."""
-    used: set[int] = set()
-    for page in pages(counters):
-        used.update(connection.scalars(_USED_COUNTERS, {"operator_index": operator_index, "values": page}))
-    return used
-
-
-def count_counters(connection: Connection, operator_index: int) -> tuple[int, int]:
-    """(statements of an operator, its largest counter; -1 for none). Reads an index as long as the operator's part."""
-    count, last = connection.execute(_COUNT_COUNTERS, {"operator_index": operator_index}).one()
-    return count, -1 if last is None else last
-
-
-def counter_gaps(connection: Connection, operator_index: int, limit: int) -> list[tuple[int, int]]:
-    """The first `limit` ranges (first, last) of counters that no entry of the operator has, below its largest one."""
-    rows = connection.execute(_GAPS, {"operator_index": operator_index, "count": limit})
-    return [(before + 1, counter - 1) for before, counter in rows]
-
-
-def last_counter(connection: Connection, operator_index: int) -> int | None:
-    return connection.scalar(_LAST_COUNTER, {"operator_index": operator_index})
-
-
 def count_by_kind(connection: Connection) -> dict[str, int]:
     """Entries of each kind other than `generation` (an index answers; generations are the rest of the size)."""
     return {row.kind: row.number for row in connection.execute(_COUNT_BY_KIND)}
@@ -299,73 +247,6 @@ def _entry(row: Row[Any]) -> EntryRow:
     return EntryRow(
         leaf_index, bytes(leaf_hash), kind, operator_index, counter, time, logged, subject_index, bytes(statement)
     )
-
-
-# The registry: which entry registered an operator or a model first
-
-_OPERATORS = select(operators).where(Among(operators.c.operator_id))
-_OPERATOR_ENDS = select(operator_ends).where(Among(operator_ends.c.operator_index))
-_MODELS = select(models).where(Among(models.c.model_root))
-
-
-def insert_operator(connection: Connection, operator_id: bytes, leaf_index: int) -> None:
-    connection.execute(insert(operators).values(operator_id=operator_id, leaf_index=leaf_index))
-
-
-def insert_model(connection: Connection, model_root: bytes, leaf_index: int) -> None:
-    connection.execute(insert(models).values(model_root=model_root, leaf_index=leaf_index))
-
-
-def insert_operator_end(connection: Connection, operator_index: int, leaf_index: int) -> None:
-    connection.execute(insert(operator_ends).values(operator_index=operator_index, leaf_index=leaf_index))
-
-
-def operator_end_indexes(connection: Connection, operator_indexes: Sequence[int]) -> dict[int, int]:
-    """Leaf index of the statement that ended each of the keys that was ended, by the leaf of its registration."""
-    rows = (row for page in pages(operator_indexes) for row in connection.execute(_OPERATOR_ENDS, {"values": page}))
-    return {row.operator_index: row.leaf_index for row in rows}
-
-
-def operator_indexes(connection: Connection, operator_ids: Sequence[bytes]) -> dict[bytes, int]:
-    """Leaf index of each of the operators that is registered."""
-    return _indexes(connection, _OPERATORS, operator_ids)
-
-
-def model_indexes(connection: Connection, model_roots: Sequence[bytes]) -> dict[bytes, int]:
-    """Leaf index of the first registration of each of the models that has one."""
-    return _indexes(connection, _MODELS, model_roots)
-
-
-def _indexes(connection: Connection, query: Select[Any], wanted: Sequence[bytes]) -> dict[bytes, int]:
-    rows = (row for page in pages(wanted) for row in connection.execute(query, {"values": page}))
-    return {bytes(name): index for name, index in rows}
-
-
-def all_operators(connection: Connection) -> Iterator[tuple[bytes, int]]:
-    """(operator id, leaf index) of every row."""
-    return _pairs(connection, operators.c.operator_id, operators.c.leaf_index)
-
-
-def all_models(connection: Connection) -> Iterator[tuple[bytes, int]]:
-    """(model root, leaf index) of every row."""
-    return _pairs(connection, models.c.model_root, models.c.leaf_index)
-
-
-def all_operator_ends(connection: Connection) -> Iterator[tuple[int, int]]:
-    """(leaf that registered a key, leaf that ended it) of every row."""
-    key, value = operator_ends.c.operator_index, operator_ends.c.leaf_index
-    last = -1
-    while page := connection.execute(select(key, value).where(key > last).order_by(key).limit(PAGE_ROWS)).all():
-        yield from ((registered, ended) for registered, ended in page)
-        last = page[-1][0]
-
-
-def _pairs(connection: Connection, key: Column[bytes], value: Column[int]) -> Iterator[tuple[bytes, int]]:
-    """Page by page, so that nothing stays open between them."""
-    last = b""
-    while page := connection.execute(select(key, value).where(key > last).order_by(key).limit(PAGE_ROWS)).all():
-        yield from ((bytes(name), index) for name, index in page)
-        last = bytes(page[-1][0])
 
 
 # Hashes of the tree
