@@ -1,10 +1,14 @@
 """The one way into the log for a service: it remembers whether the log took the last append."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ledger.content import Content
 from ledger.errors import LedgerError, StoreError
 from ledger.log import Entry, Log
+
+T = TypeVar("T")
+A = TypeVar("A", bound=Entry | LedgerError)
 
 
 class Appender:
@@ -25,18 +29,19 @@ class Appender:
 
     def submit_many(self, items: Sequence[tuple[bytes, Content | None]]) -> list[Entry]:
         """`Log.submit_many`, likewise."""
-        try:
-            entries = self.log.submit_many(items)
-        except StoreError as error:
-            self._failure = error.code
-            raise
-        if any(entry.new for entry in entries):
-            self._failure = None
-        return entries
+        return self._remembered(self.log.submit_many, items)
 
     def submit_each(self, statements: Sequence[bytes]) -> list[Entry | LedgerError]:
         """`Log.submit_each`, likewise."""
-        answers = self.log.submit_each(statements)
+        return self._remembered(self.log.submit_each, statements)
+
+    def _remembered(self, append: Callable[[Sequence[T]], list[A]], items: Sequence[T]) -> list[A]:
+        """What came of it: the last failure of the store, raised or among the answers, counts before any success."""
+        try:
+            answers = append(items)
+        except StoreError as error:
+            self._failure = error.code
+            raise
         if failures := [answer.code for answer in answers if isinstance(answer, StoreError)]:
             self._failure = failures[-1]
         elif any(isinstance(answer, Entry) and answer.new for answer in answers):

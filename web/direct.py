@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from apiflask import APIFlask
 from flask import Response
@@ -19,7 +20,7 @@ from ledger.statement import GenerationStatement, open_statement
 from web.headers import with_headers
 from web.metrics import Metrics
 from web.present import new_record_json
-from web.request_log import HEADER, environ_of, request_fields, requests_log
+from web.request_log import HEADER, ID, environ_of, request_fields, requests_log
 from web.services import Services
 
 PATH = "/api/records"
@@ -31,17 +32,31 @@ _LINE = rb"[A-Za-z-]+: [\x21-\x7e]+(?: [\x21-\x7e]+)*\r\n"
 _HEAD = re.compile(rb"POST /api/records HTTP/1\.1\r\n((?:" + _LINE + rb")+)\r\n")
 _HOST = re.compile(rb"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[1-9][0-9]{0,4}")
+_REQUEST_ID = re.compile(rb"(?<=\r\n)(?i:%s): (%s)\r\n" % (HEADER.encode(), ID.encode()))
 # Names that change nothing about the answer, besides those that `_body_length` looks at.
 _IDLE = frozenset((b"accept", b"accept-encoding", b"user-agent", b"x-forwarded-for", b"x-forwarded-proto"))
 
 
-def statement_in(data: bytes) -> tuple[bytes, int] | None:
-    """(statement, bytes of the request) if these bytes begin with the plain request, whole; None for any other."""
+class PlainRequest(NamedTuple):
+    """What is read of one."""
+
+    statement: bytes
+    request_id: str  # the client's or its proxy's; empty: none
+    size: int  # bytes, head and body
+
+
+def request_in(data: bytes) -> PlainRequest | None:
+    """The plain request that these bytes begin with, whole; None for any other."""
     end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX) + 4
-    length = _body_length(data[:end]) if end > 3 else None
+    if end == 3:
+        return None
+    head, given = data[:end], _REQUEST_ID.search(data, 0, end)
+    if given is not None:  # every request has another one: without it, the heads of a client are the same
+        head = data[: given.start()] + data[given.end() : end]
+    length = _body_length(head)
     if length is None or len(data) < end + length:
         return None
-    return data[end : end + length], end + length
+    return PlainRequest(data[end : end + length], given[1].decode() if given is not None else "", end + length)
 
 
 @lru_cache(maxsize=1024)
@@ -79,35 +94,35 @@ class DirectSubmission:
         self._fields = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
         self.status = response.status
 
-    def submit(self, statements: Sequence[bytes]) -> list[bytes | None]:
+    def submit(self, requests: Sequence[PlainRequest]) -> list[bytes | None]:
         """Log them, each by itself. The answer's header fields, empty line and body; None: leave it to the application.
 
         Returns when all that are answered are durable.
         """
         started = time.perf_counter()
-        self._metrics.in_progress.inc(len(statements))
+        self._metrics.in_progress.inc(len(requests))
         try:
-            return self._submit(statements, started)
+            return self._submit(requests, started)
         finally:
-            self._metrics.in_progress.dec(len(statements))
+            self._metrics.in_progress.dec(len(requests))
 
-    def _submit(self, statements: Sequence[bytes], started: float) -> list[bytes | None]:
-        plain = [place for place, statement in enumerate(statements) if _is_generation(statement)]
-        answers: list[bytes | None] = [None] * len(statements)
+    def _submit(self, requests: Sequence[PlainRequest], started: float) -> list[bytes | None]:
+        plain = [place for place, request in enumerate(requests) if _is_generation(request.statement)]
+        answers: list[bytes | None] = [None] * len(requests)
         if not self._services.gate.is_open():
             return answers
         try:
-            placed = self._services.signer.appender.submit_each([statements[place] for place in plain])
+            placed = self._services.signer.appender.submit_each([requests[place].statement for place in plain])
         except LedgerError:
             return answers
         for place, entry in zip(plain, placed, strict=True):
             if isinstance(entry, Entry) and entry.new:
-                answers[place] = self._answer(entry, started)
+                answers[place] = self._answer(entry, requests[place].request_id, started)
         return answers
 
-    def _answer(self, entry: Entry, started: float) -> bytes:
+    def _answer(self, entry: Entry, request_id: str, started: float) -> bytes:
         body = bytes(self._json.response(new_record_json(self._services, entry, None)).data)  # type: ignore[attr-defined]
-        environ, seconds = environ_of("POST", PATH, entry.index), time.perf_counter() - started
+        environ, seconds = environ_of("POST", PATH, entry.index, request_id), time.perf_counter() - started
         fields = request_fields(environ, 201, len(body), seconds)
         requests_log.info("request", extra=fields)
         self._metrics.requests.labels(ENDPOINT, "POST", 201).inc()

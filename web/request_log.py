@@ -19,7 +19,8 @@ METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH")
 
 requests_log = logging.getLogger("web.requests")  # has the event `request`
 
-_ID = re.compile("[A-Za-z0-9._-]{1,64}", re.ASCII)
+ID = "[A-Za-z0-9._-]{1,64}"  # a regular expression
+_ID = re.compile(ID, re.ASCII)
 # In the WSGI environment.
 _REQUEST_ID, _ROUTE, _LEAF_INDEX, _CODE = "rail.request_id", "rail.route", "rail.leaf_index", "rail.code"
 
@@ -38,9 +39,9 @@ def trace(app: Flask) -> None:
         return response
 
 
-def environ_of(method: str, route: str, leaf_index: int) -> dict[str, object]:
-    """What `request_fields` needs of a request, without an id of the client's, that no application saw."""
-    return {"REQUEST_METHOD": method, _REQUEST_ID: _request_id(""), _ROUTE: route, _LEAF_INDEX: leaf_index}
+def environ_of(method: str, route: str, leaf_index: int, given: str) -> dict[str, object]:
+    """What `request_fields` needs of a request that no application saw. `given`: the client's id; empty for none."""
+    return {"REQUEST_METHOD": method, _REQUEST_ID: _request_id(given), _ROUTE: route, _LEAF_INDEX: leaf_index}
 
 
 def note_leaf(index: int) -> None:

@@ -62,7 +62,7 @@ def request_of(statement: bytes, more: bytes = b"") -> bytes:
 
 
 def read_answer(connection: socket.socket) -> tuple[bytes, bytes]:
-    """(head without what differs between two moments and two records, body)"""
+    """(head without what differs between two moments and two records, and without ids that are the service's, body)"""
     data = b""
     while (end := data.find(b"\r\n\r\n")) < 0:
         data += received(connection)
@@ -71,7 +71,8 @@ def read_answer(connection: socket.socket) -> tuple[bytes, bytes]:
     assert length is not None
     while len(body) < int(length[1]):
         body += received(connection)
-    return re.sub(rb"(Date: |Content-Length: |X-Request-Id: |Location: /api/records/)[^\r]*", rb"\1", head), body
+    head = re.sub(rb"(X-Request-Id: )[0-9a-f]{16}\r", rb"\1\r", head)
+    return re.sub(rb"(Date: |Content-Length: |Location: /api/records/)[^\r]*", rb"\1", head), body
 
 
 def received(connection: socket.socket) -> bytes:
@@ -101,6 +102,17 @@ def test_a_new_record_is_answered_with_the_same_bytes(service: Service) -> None:
     assert one == other
     known = [service.post(statements[0]), service.post(statements[0], BY_APPLICATION)]
     assert known[0] == known[1] and known[0][0].startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(
+    ("given", "repeated"), [(b"proxy.7", b"proxy.7"), (b"not an id", b""), (b"a\r\nX-Request-Id: b", b"")]
+)
+def test_an_id_by_a_proxy_is_repeated_in_both_ways(service: Service, given: bytes, repeated: bytes) -> None:
+    line = b"X-Request-Id: %s\r\n" % given
+    (direct, _), (head, _) = (
+        service.post(statement, line + by) for statement, by in zip(service.sign(2), (b"", BY_APPLICATION), strict=True)
+    )
+    assert direct == head and b"\r\nX-Request-Id: %s\r\n" % repeated in head
 
 
 def test_refusals_are_the_applications(service: Service) -> None:

@@ -15,7 +15,7 @@ from gunicorn.util import http_date
 from gunicorn.workers.gthread import TConn
 
 if TYPE_CHECKING:
-    from web.direct import DirectSubmission
+    from web.direct import DirectSubmission, PlainRequest
 
 THREADS = 2
 TURN_REQUESTS_MAX = 128  # the turns of all threads fit into what `open_statement` remembers: each is parsed once
@@ -33,8 +33,7 @@ class Outcome(Enum):
 
 class _Request(NamedTuple):
     conn: TConn
-    statement: bytes
-    size: int  # bytes, head and body
+    plain: "PlainRequest"
 
 
 GiveBack = Callable[[Sequence[tuple[TConn, Outcome]]], None]
@@ -44,9 +43,9 @@ class DirectLane:
     """Started with the first request. A connection that was taken is the lane's until it is given back."""
 
     def __init__(self, direct: "DirectSubmission", give_back: GiveBack) -> None:
-        from web.direct import statement_in
+        from web.direct import request_in
 
-        self._statement_in = statement_in
+        self._request_in = request_in
         self._direct = direct
         self._give_back = give_back
         self._arrived: SimpleQueue[_Request] = SimpleQueue()
@@ -58,9 +57,9 @@ class DirectLane:
 
     def take(self, conn: TConn, data: bytes) -> bool:
         """Whether `data`, which is at the socket and stays there, is a request for this lane; if so, it is taken."""
-        found = self._statement_in(data)
+        found = self._request_in(data)
         if found is not None:
-            self._arrived.put(_Request(conn, *found))
+            self._arrived.put(_Request(conn, found))
         return found is not None
 
     def _work(self) -> None:
@@ -72,7 +71,7 @@ class DirectLane:
             except Empty:
                 pass
             try:
-                answers = self._direct.submit([request.statement for request in requests])
+                answers = self._direct.submit([request.plain for request in requests])
             except Exception as error:  # whatever it is, the application meets it too, and answers it
                 _logger.error("direct submission failed: %s", type(error).__name__)
                 answers = [None] * len(requests)
@@ -92,7 +91,7 @@ def _send(request: _Request, answer: bytes) -> Outcome:
     An answer is small. A client whose socket has no room for it has left many answers unread.
     """
     try:
-        request.conn.sock.recv(request.size)
+        request.conn.sock.recv(request.plain.size)
         return Outcome.ANSWERED if request.conn.sock.send(answer) == len(answer) else Outcome.BROKEN
     except OSError:
         return Outcome.BROKEN
