@@ -14,6 +14,7 @@ from typing import Self
 
 from ledger import checkpoint, merkle, schema, store
 from ledger.admission import Placed
+from ledger.append_work import AppendWork
 from ledger.checkpoint import Checkpoint
 from ledger.content import Content
 from ledger.database import Database
@@ -194,6 +195,10 @@ class Log(LogReader):
             answer = next(placed)
             answers.append(_placed_entry(answer, item) if isinstance(answer, Placed) else answer)
         return answers
+
+    def append_work(self) -> AppendWork:
+        """What this `Log` has appended so far, what waits, and how long each step took. StoreError `log_read_only`."""
+        return self._writer().work()
 
     def erase(self, index: int, reason: str, key: SigningKey) -> Entry:
         """Appends an erasure statement by a registered operator's key, and drops content and salts with it.

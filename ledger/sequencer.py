@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from ledger import checkpoint, content_store, registry_store, store
 from ledger.admission import Admission, Placed, Registered
+from ledger.append_work import AppendWork, WorkMeter
 from ledger.checkpoint import Checkpoint
 from ledger.content_store import ContentRow
 from ledger.database import Database
@@ -52,6 +53,7 @@ class Sequencer:
         # Owned by the sequencer's thread. The right edge of the tree as of our last commit; None: read it again.
         self._frontier: Frontier | None = None
         self._registered = Registered()
+        self._meter = WorkMeter()
         # Shared, under the condition's lock.
         self._changed = threading.Condition()
         self._queue: deque[_Ticket] = deque()
@@ -82,6 +84,12 @@ class Sequencer:
             except LedgerError as error:
                 answers.append(error)
         return answers
+
+    def work(self) -> AppendWork:
+        """What was done so far. Safe for any thread."""
+        with self._changed:
+            waiting = self._waiting
+        return self._meter.work(waiting)
 
     def _enqueue(self, tickets: list[_Ticket]) -> list[_Ticket]:
         size = sum(len(ticket.group) for ticket in tickets)
@@ -121,6 +129,7 @@ class Sequencer:
                 answers = [error] * len(batch)
             except Exception as error:  # a fault of ours must reach the submitters, not leave them waiting
                 answers = [error] * len(batch)
+            self._meter.count(sum(len(ticket.group) for ticket in batch))
             for ticket, answer in zip(batch, answers, strict=True):
                 if isinstance(answer, Exception):
                     ticket.answer.set_exception(answer)
@@ -154,6 +163,7 @@ class Sequencer:
             return self._transaction(batch, attempted)
 
     def _transaction(self, batch: Sequence[_Ticket], attempted: dict[bytes, int]) -> list[list[Placed] | Exception]:
+        self._meter.begin()
         if self._lease is not None:
             self._lease.check()
         frontier, self._frontier = self._frontier, None
@@ -166,11 +176,16 @@ class Sequencer:
             )
             answers = [_admit(admission, ticket.group, attempted) for ticket in batch]
             attempted.update((row.leaf_hash, row.leaf_index) for row, _ in admission.added)
+            self._meter.end("preparing")
             if admission.added:
                 # A crash before the commit leaves the old log. A crash after it leaves the new one, and submitters who
                 # do not know: the same statement again finds its entry.
                 _write(connection, admission, frontier)
-                store.replace_head(connection, head, self._sign(frontier))
+                self._meter.end("writing")
+                signed = self._sign(frontier)
+                self._meter.end("signing")
+                store.replace_head(connection, head, signed)
+        self._meter.end("committing")
         self._frontier = frontier
         return answers
 

@@ -24,6 +24,7 @@ class ServiceCounts(Collector):
         yield from self._generations()
         failing = self._services.signer.appender.failure is not None
         yield GaugeMetricFamily("rail_append_failing", "1 after an append that the store failed", int(failing))
+        yield from self._appending()
         try:
             found = [*self._log(), *self._witnesses()]
         except LedgerError:
@@ -40,6 +41,16 @@ class ServiceCounts(Collector):
         yield runs
         yield CounterMetricFamily("rail_prompt_tokens_total", "Prompt tokens of generations", totals.prompt_tokens)
         yield CounterMetricFamily("rail_output_tokens_total", "Output tokens of generations", totals.output_tokens)
+
+    def _appending(self) -> Iterator[Metric]:
+        work = self._services.log.append_work()
+        yield GaugeMetricFamily("rail_append_queue_statements", "Statements that wait for the sequencer", work.waiting)
+        yield CounterMetricFamily("rail_append_batches_total", "Batches that the sequencer has answered", work.batches)
+        yield CounterMetricFamily("rail_append_statements_total", "Statements in these batches", work.statements)
+        seconds = CounterMetricFamily("rail_append_seconds_total", "Time that batches took", labels=["step"])
+        for step, total in work.seconds.items():
+            seconds.add_metric([step], total)
+        yield seconds
 
     def _log(self) -> Iterator[Metric]:
         log = self._services.log

@@ -63,6 +63,25 @@ def test_submissions_are_counted_by_their_outcome(services: Services) -> None:
     assert size == services.log.size()
 
 
+def test_the_sequencers_work_is_told(services: Services) -> None:
+    client = create_app(services).test_client()
+
+    def told() -> list[float]:
+        names = ("rail_append_queue_statements", "rail_append_batches_total", "rail_append_statements_total")
+        return [number for name in names if (number := value(client, name)) is not None]
+
+    before, begun = told(), seconds_by_step(client)
+    client.post("/api/records", data=Operator("mail@sequenced.test").registration(), headers=COSE)
+    assert told() == [0, before[1] + 1, before[2] + 1]
+    ended = seconds_by_step(client)
+    assert list(ended) == ["preparing", "writing", "signing", "committing"]
+    assert all(begun[step] < ended[step] < begun[step] + 60 for step in ended)
+
+
+def seconds_by_step(client: FlaskClient) -> dict[str, float]:
+    return {sample.labels["step"]: sample.value for sample in scraped(client)["rail_append_seconds_total"][1]}
+
+
 def test_replays_are_counted_by_verdict(services: Services) -> None:
     client = create_app(services).test_client()
     run = services.generation.run("the", SamplingParams(max_tokens=2))
