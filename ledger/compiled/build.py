@@ -11,13 +11,14 @@ from cffi import FFI
 HERE = Path(__file__).resolve().parent
 GENERATED = "_compiled.c"  # by cffi
 SOURCES = sorted(path.name for path in HERE.glob("*.c") if path.name != GENERATED)
+HEADERS = ("compiled.h", "matching.h")
 FLAGS = ["-std=gnu11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra"]
 
 
 def declarations() -> str:
-    """The part of the header between its CDEF marks."""
-    text = (HERE / "compiled.h").read_text()
-    return text.split("CDEF BEGIN", 1)[1].split("*/", 1)[1].split("/* CDEF END", 1)[0]
+    """The parts of the headers between their CDEF marks."""
+    texts = [(HERE / name).read_text() for name in HEADERS]
+    return "".join(text.split("CDEF BEGIN", 1)[1].split("*/", 1)[1].split("/* CDEF END", 1)[0] for text in texts)
 
 
 def make_builder() -> FFI:
@@ -27,9 +28,9 @@ def make_builder() -> FFI:
     builder.cdef(declarations())
     builder.set_source(
         "ledger.compiled._compiled",
-        '#include "compiled.h"',
+        "".join(f'#include "{name}"\n' for name in HEADERS),
         sources=[f"ledger/compiled/{name}" for name in SOURCES],
-        depends=["ledger/compiled/compiled.h"],
+        depends=[f"ledger/compiled/{path.name}" for path in HERE.glob("*.h")],
         include_dirs=["ledger/compiled"],
         extra_compile_args=FLAGS + more,
         extra_link_args=more,

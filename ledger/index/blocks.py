@@ -9,7 +9,7 @@ Of a fingerprint, postings beyond its KEPT_RECORDS earliest records go to a seco
 no lookup reads: what a phrase of all records costs does not grow with the log.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -95,9 +95,13 @@ class Layout:
         """The block of a key that lookups read."""
         return key >> (self.key_bits - self.bits) << 1
 
+    def numbers_of(self, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """The same of many keys."""
+        return keys >> np.uint64(self.key_bits - self.bits) << np.uint64(1)
+
     def encode(self, entries: Columns) -> Iterator[Row]:
         """The blocks of sorted entries, ascending."""
-        numbers = entries.keys >> np.uint64(self.key_bits - self.bits) << np.uint64(1)
+        numbers = self.numbers_of(entries.keys)
         if self.edge_bytes:
             spilled = _record_ranks(entries) >= KEPT_RECORDS
             if spilled.any():
@@ -127,35 +131,9 @@ class Layout:
         spilled = any(number & 1 for number, _ in rows)
         return entries.take(np.argsort(keys, kind="stable")) if spilled else entries
 
-    def postings_in(self, data: bytes, key: int) -> Iterable[tuple[int, int]]:
-        """(record, edges) of one fingerprint, ascending, in the block that it belongs to."""
-        start, end = self._places(data, key)
-        count, size = len(data) // self.entry_bytes, self.record_bytes
-        records, edges = count * self.rest_bytes, count * (self.rest_bytes + size)
-        for i in range(start, end):
-            record = int.from_bytes(data[records + i * size : records + (i + 1) * size], "big")
-            yield self.first + record, int.from_bytes(data[edges + 2 * i : edges + 2 * i + 2], "big")
-
-    def records_in(self, data: bytes, key: int) -> NDArray[np.uint64]:
-        """Records of one term, in the block that it belongs to."""
-        start, end = self._places(data, key)
-        begin, size = len(data) // self.entry_bytes * self.rest_bytes, self.record_bytes
-        return _from_bytes(data[begin + start * size : begin + end * size], size) + np.uint64(self.first)
-
-    def _places(self, data: bytes, key: int) -> tuple[int, int]:
-        """The entries start <= i < end of one key."""
-        size = self.rest_bytes
-        rest = key.to_bytes(8, "big")[8 - size :]
-        stop = len(data) // self.entry_bytes * size
-        first = data.find(rest, 0, stop)
-        while first % size and first >= 0:  # it lies across two entries
-            first = data.find(rest, first + 1, stop)
-        if first < 0:
-            return 0, 0
-        last = data.rfind(rest, first, stop)
-        while last % size:
-            last = data.rfind(rest, first, last + size - 1)
-        return first // size, last // size + 1
+    def row(self) -> tuple[int, int, int, int]:
+        """As lookups in C take it."""
+        return self.first, self.rest_bytes, self.record_bytes, self.edge_bytes
 
 
 def _record_ranks(entries: Columns) -> NDArray[np.int64]:

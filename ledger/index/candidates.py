@@ -1,29 +1,53 @@
 """Which records to compare with the pasted text, and in what order. SPEC.md section 4."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
+import numpy as np
+
+from ledger.compiled.matching import Int64s
 from ledger.index.rules import PLACES_PER_HASH_MAX, SHINGLE_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
-from ledger.index.segments import Posting
+from ledger.index.segments import Postings
 from ledger.index.text import Text
 from ledger.index.winnow import may_be_run
 
 
-def hits_by_record(pasted: Text, found: Iterable[Posting], weight: int) -> dict[int, set[int]]:
+def hits_by_record(pasted: Text, found: Postings, weight: int) -> dict[int, set[int]]:
     """The records that may share a run of this weight, and for each the numbers of the text's fingerprints it has."""
-    places: dict[int, list[tuple[int, int]]] = defaultdict(list)  # hash to (fingerprint number, edges)
-    for number, start in enumerate(pasted.fingerprints):
-        known = places[pasted.shingles.hashes[start]]
-        if len(known) < PLACES_PER_HASH_MAX:
-            known.append((number, pasted.edges[number]))
-    hits: dict[int, set[int]] = defaultdict(set)
-    for posting in found:
-        for number, edges in places[posting.hash]:
-            if may_be_run(edges, posting.edges):
-                hits[posting.record_id].add(number)
-    chain = _chain_of(weight)
-    return {record_id: numbers for record_id, numbers in hits.items() if _longest_chain(pasted, numbers) >= chain}
+    records, numbers = _hits(pasted, found)
+    if not len(records):
+        return {}
+    places = pasted.fingerprint_column[numbers]
+    first_of_record = np.diff(records, prepend=records[0] - 1) != 0
+    first_of_chain = first_of_record | (np.diff(places, prepend=places[0]) > WINDOW_SHINGLES)
+    order = np.arange(len(records))
+    lengths = order + 1 - np.maximum.accumulate(np.where(first_of_chain, order, 0))
+    starts = np.flatnonzero(first_of_record)
+    enough = np.maximum.reduceat(lengths, starts) >= _chain_of(weight)
+    ends = np.append(starts[1:], len(records))
+    return {
+        int(records[start]): set(numbers[start:end].tolist())
+        for start, end in zip(starts[enough].tolist(), ends[enough].tolist(), strict=True)
+    }
+
+
+def _hits(pasted: Text, found: Postings) -> tuple[Int64s, Int64s]:
+    """(record, number of a fingerprint of the text) of all hits, in order, each once.
+
+    Of a hash that the text has in many places, the first few are looked at.
+    """
+    hashes = pasted.shingles.hash_column[pasted.fingerprint_column]
+    order = np.argsort(hashes, kind="stable")
+    first, end = (hashes[order].searchsorted(found.hashes, side) for side in ("left", "right"))
+    count, whole = len(hashes), np.unique(found.records)
+    hits = [np.zeros(0, np.int64)]
+    for number in range(PLACES_PER_HASH_MAX):
+        postings = np.flatnonzero(first + number < end)
+        numbers = order[first[postings] + number]
+        hit = may_be_run(pasted.edges[numbers], found.edges[postings])
+        hits.append(whole.searchsorted(found.records[postings][hit]) * count + numbers[hit])
+    each = np.unique(np.concatenate(hits))
+    return whole[each // max(1, count)], each % max(1, count)
 
 
 def _chain_of(weight: int) -> int:
@@ -32,16 +56,6 @@ def _chain_of(weight: int) -> int:
     The run begins so many shingles, as no unit weighs more than a word; each window of them keeps one.
     """
     return ((weight - SHINGLE_WEIGHT) // WORD_WEIGHT + 1) // WINDOW_SHINGLES
-
-
-def _longest_chain(pasted: Text, numbers: set[int]) -> int:
-    longest = length = 0
-    last = -WINDOW_SHINGLES - 1
-    for place in sorted(pasted.fingerprints[number] for number in numbers):
-        length = length + 1 if place - last <= WINDOW_SHINGLES else 1
-        longest = max(longest, length)
-        last = place
-    return longest
 
 
 class Candidates:

@@ -3,10 +3,15 @@
 Derived from the `unicodedata` of the running Python where it has the property, and written out where it has not.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+import numpy as np
+
+from ledger.compiled.matching import CODE_POINTS, DENSE, LETTER, MARK, WIDE, Bytes
 
 # DerivedCoreProperties.txt, Default_Ignorable_Code_Point, less what general category Cf covers.
 _IGNORABLE: Final = (
@@ -21,6 +26,8 @@ _IGNORABLE: Final = (
     (0xFFF0, 0xFFF8),
     (0xE0000, 0xE0FFF),  # tags, variation selectors supplement, reserved
 )
+_RANGE: Final = re.compile(r"\\U([0-9a-f]{8})-\\U([0-9a-f]{8})")
+_LETTERS_END: Final = 0x40000  # no letters or digits from here on
 _WHITESPACE_CONTROLS: Final = frozenset("\t\n\v\f\r\x1c\x1d\x1e\x1f\x85")
 
 # Scripts written without spaces. WIDE: about two characters a word.
@@ -136,6 +143,26 @@ def classes() -> Classes:
         wide="".join(map(_range, _WIDE)),
         simple="".join(map(_range, _SIMPLE)),
     )
+
+
+@cache
+def unit_classes() -> Bytes:
+    """For each code point, what it is to a unit: flags of `ledger.compiled.matching`. 1 MB, once a process."""
+    known, table = classes(), np.zeros(CODE_POINTS, np.uint8)
+    planes = np.arange(_LETTERS_END, dtype=np.uint32).tobytes().decode("utf-32-le", "surrogatepass")
+    for match in re.finditer(r"[^\W_]+", planes):
+        table[match.start() : match.end()] = LETTER
+    for inside, flag in ((known.dense, DENSE), (known.wide, WIDE)):
+        for first, last in ranges_of(inside):
+            table[first : last + 1] = flag
+    for first, last in ranges_of(known.marks):
+        table[first : last + 1] |= MARK
+    return table
+
+
+def ranges_of(inside: str) -> list[tuple[int, int]]:
+    """The ranges, first and last, of the inside of a class."""
+    return [(int(first, 16), int(last, 16)) for first, last in _RANGE.findall(inside)]
 
 
 def _class_of(code_points: set[int]) -> str:

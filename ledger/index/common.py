@@ -2,22 +2,26 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Set
+from collections.abc import Hashable, Mapping, Set
 from dataclasses import dataclass
 from itertools import takewhile
 
+import numpy as np
+
 from ledger.index.cover import Piece
 from ledger.index.rules import COMMON_HOLDERS, COMMON_WEIGHT_MAX
-from ledger.index.segments import Posting
+from ledger.index.segments import Postings
 from ledger.index.text import Text
 from ledger.index.verdict import Holders
 
 
-def frequent_hashes(found: Iterable[Posting]) -> dict[int, set[int]]:
+def frequent_hashes(found: Postings) -> dict[int, set[int]]:
     """The hashes that so many records have that they may be common, with the records."""
+    _, hash_of, counts = np.unique(found.hashes, return_inverse=True, return_counts=True)
     records: defaultdict[int, set[int]] = defaultdict(set)
-    for posting in found:
-        records[posting.hash].add(posting.record_id)
+    often = counts[hash_of] >= COMMON_HOLDERS
+    for value, record in zip(found.hashes[often].tolist(), found.records[often].tolist(), strict=True):
+        records[value].add(record)
     return {value: held for value, held in records.items() if len(held) >= COMMON_HOLDERS}
 
 

@@ -1,19 +1,22 @@
 """How much of a text its prompt already contained. SPEC.md section 7."""
 
+import numpy as np
+
+from ledger.compiled.matching import echo_of as echo_of_units
 from ledger.index.rules import CHECKED_WEIGHT_MAX
 from ledger.index.text import Text
 
 
 def echoed_units(text: Text, prompt: Text) -> bytearray:
     """1 for each unit of `text` that stands in a shingle (5 words) which the prompt has too, else 0."""
-    echoed = bytearray(len(text.units))
-    known = set(prompt.shingles.hashes).intersection(text.shingles.hashes)
-    if not known:
-        return echoed
-    for start, (value, end) in enumerate(zip(text.shingles.hashes, text.shingles.ends, strict=True)):
-        if value in known:
-            echoed[start:end] = b"\1" * (end - start)
-    return echoed
+    return _echo(text, prompt)[0]
+
+
+def _echo(text: Text, prompt: Text) -> tuple[bytearray, int]:
+    """The units that echo, and their weight."""
+    shingles = text.shingles
+    known = np.sort(prompt.shingles.hash_column)
+    return echo_of_units(shingles.hash_column, shingles.end_column, known, text.units.columns.totals)
 
 
 def echo_permille(prompt_text: str, output_text: str) -> int:
@@ -26,15 +29,11 @@ def echo_permille(prompt_text: str, output_text: str) -> int:
 
 def echo_of(output: Text, prompt: Text) -> int:
     """`echo_permille` of two texts; units that they were cut into are used again where they are of the texts as is."""
-    if output.is_plain and prompt.is_plain and output.units.totals[-1] <= CHECKED_WEIGHT_MAX:
+    if output.is_plain and prompt.is_plain and output.units.total <= CHECKED_WEIGHT_MAX:
         return _echo_of(output, prompt)
     return echo_permille(prompt.original, output.original)
 
 
 def _echo_of(output: Text, prompt: Text) -> int:
-    units = output.units
-    if not units.totals[-1]:
-        return 0
-    echoed = echoed_units(output, prompt)
-    weight = sum(units.weight(i, i + 1) for i, echoes in enumerate(echoed) if echoes)
-    return weight * 1000 // units.totals[-1]
+    total = output.units.total
+    return _echo(output, prompt)[1] * 1000 // total if total else 0

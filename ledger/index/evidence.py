@@ -81,7 +81,7 @@ class Evidence:
 
     def whole_span(self, match: Match) -> Span:
         """The span of an exact match, none of it subtracted: from end to end, with outer whitespace."""
-        words = self.pasted.units.totals[-1] // WORD_WEIGHT
+        words = self.pasted.units.total // WORD_WEIGHT
         ends = (0, len(self.pasted.original)), (0, len(match.text.original))
         return make_span(match.record_id, self.pasted, *ends, words, None, self.whole_holders)
 

@@ -28,7 +28,7 @@ _EXAMINED_MAX: Final = 4  # longest pieces of a record whose surroundings are lo
 def evidence_weight(text: Text) -> int:
     """The weight of the shortest run that can be evidence in a text."""
     shortest = min(weight for weight, _ in TELLING_RUNS)
-    return max(RUN_WEIGHT_MIN, min(shortest, text.units.totals[-1] * NEARLY_ALL_PERMILLE // 1000))
+    return max(RUN_WEIGHT_MIN, min(shortest, text.units.total * NEARLY_ALL_PERMILLE // 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Shared:
 
     def _is_nearly_all(self) -> bool:
         """Whether one run, with what the prompt contained in its midst, is nearly all of the text."""
-        least = self.pasted.units.totals[-1] * NEARLY_ALL_PERMILLE
+        least = self.pasted.units.total * NEARLY_ALL_PERMILLE
         return any(
             self._weight(run) * 1000 >= least
             and any(run.start <= piece.start and piece.end <= run.end for piece in self.kept)
@@ -63,8 +63,8 @@ class Shared:
 
     def _tells(self, piece: Piece, weigh: Weigh) -> bool:
         """Whether the piece's terms are rare enough together, in a text that is unlike the record around it."""
-        terms = set(self.pasted.terms[piece.start : piece.end])
-        telling = sum(map(weigh, terms - set(self.prompt.terms)))
+        terms = set(self.pasted.terms[piece.start : piece.end].tolist())
+        telling = sum(map(weigh, terms.difference(self.prompt.terms.tolist())))
         enough = any(self._weight(piece) >= weight and telling >= least for weight, least in TELLING_RUNS)
         return enough and len(terms) >= RELATIVE_TERMS_MIN and self._is_unlike(piece, weigh)
 
@@ -80,9 +80,10 @@ class Shared:
 def _around(text: Text, start: int, size: int, shared: Sequence[tuple[int, int]]) -> set[int]:
     """Terms up to AROUND_UNITS_MAX units before and after a run, but for those that begin in shared ones."""
     first, last = max(0, start - AROUND_UNITS_MAX), start + size + AROUND_UNITS_MAX
-    inside = bytearray(len(text.terms[first:last]))
+    terms = text.terms[first:last].tolist()
+    inside = bytearray(len(terms))
     for begin, end in shared:
         begin, end = max(begin, first), min(end, first + len(inside))
         if begin < end:
             inside[begin - first : end - first] = b"\1" * (end - begin)
-    return {term for term, left_out in zip(text.terms[first:last], inside, strict=True) if not left_out}
+    return {term for term, left_out in zip(terms, inside, strict=True) if not left_out}

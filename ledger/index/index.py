@@ -6,6 +6,7 @@ from functools import cache
 from itertools import islice
 from typing import Final, Protocol
 
+import numpy as np
 from sqlalchemy import Engine
 
 from ledger.errors import NotFound, ParseError, StoreError
@@ -27,7 +28,7 @@ from ledger.index.rules import (
     TEXT_BYTES_MAX,
 )
 from ledger.index.search import find_exact, find_excerpts, shingled_records
-from ledger.index.segments import Posting, Snapshot
+from ledger.index.segments import Postings, Snapshot
 from ledger.index.tables import ALL_TEXTS
 from ledger.index.terms import weigher
 from ledger.index.text import Text
@@ -193,13 +194,13 @@ class ContentIndex:
             return unchecked(pasted.original, "index_incomplete", reason)
         return verdict
 
-    def _postings(self, pasted: Text) -> list[Posting]:
-        hashes = sorted({pasted.shingles.hashes[place] for place in pasted.fingerprints})
+    def _postings(self, pasted: Text) -> Postings:
+        hashes = np.unique(pasted.shingles.hash_column[pasted.fingerprint_column])
         limit = min(POSTINGS_PER_HASH_MAX, POSTINGS_MAX // max(1, len(hashes)))
         with store.reading(self._engine) as connection:
             return Snapshot(connection).postings_of(hashes, limit)
 
-    def _common(self, postings: list[Posting], source: ContentSource) -> Common:
+    def _common(self, postings: Postings, source: ContentSource) -> Common:
         """The hashes that many different outputs or registrants have."""
         frequent = frequent_hashes(postings)
         records = sorted(set().union(*frequent.values()))
@@ -219,7 +220,7 @@ class ContentIndex:
         @cache
         def known() -> Vocabulary:
             with store.reading(self._engine) as connection:
-                texts = store.texts_of(connection, {ALL_TEXTS, *pasted.terms})
+                texts = store.texts_of(connection, {ALL_TEXTS, *pasted.terms.tolist()})
             return Vocabulary(weigher(texts, texts.get(ALL_TEXTS, 0)), texts, find)
 
         return known
@@ -228,17 +229,20 @@ class ContentIndex:
         """The records after one, as far as a batch goes. Which terms are rare is asked for all of them at once."""
         batch = Batch(cursor)
         chars = 0
+        prompt = Text("")
         for record_id, content in islice(source.contents(cursor), BATCH_RECORDS):
             output = Text(content.output_text)
             # Of a shorter one its fingerprints would give it away.
-            if content.visibility in _MATCHED and output.units.totals[-1] >= RUN_WEIGHT_MIN:
-                batch.add(record_id, output, Text(content.prompt_text))
+            if content.visibility in _MATCHED and output.units.total >= RUN_WEIGHT_MIN:
+                if prompt.original != content.prompt_text:  # many records have the same
+                    prompt = Text(content.prompt_text)
+                batch.add(record_id, output, prompt)
             batch.cursor = record_id
             chars += len(content.output_text) + len(content.prompt_text)
             if chars >= BATCH_CHARS:
                 break
         with store.reading(self._engine) as connection:
-            batch.choose_terms(store.texts_of(connection, {ALL_TEXTS, *batch.terms()}))
+            batch.choose_terms(lambda terms: store.texts_of(connection, terms))
         return batch
 
     def _too_long(self, text: str) -> bool:

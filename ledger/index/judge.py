@@ -47,14 +47,14 @@ def unchecked(text: str, code: ReasonCode, reason: str) -> Verdict:
 
 def too_short(pasted: Text) -> Verdict | None:
     """The refusal of a text that is too short to tell anything, or None if it is long enough."""
-    text, words = pasted.original, pasted.units.totals[-1] // WORD_WEIGHT
+    text, words = pasted.original, pasted.units.total // WORD_WEIGHT
     least, characters = RUN_WEIGHT_MIN // WORD_WEIGHT, RUN_WEIGHT_MIN // WIDE_WEIGHT
     if not text:
         return unchecked(text, "empty", "there is no text to check")
     if not pasted.normal:
         reason = "the text holds only spaces and invisible characters"
         return unchecked(text, "invisible", reason)
-    if pasted.units.totals[-1] < RUN_WEIGHT_MIN:
+    if pasted.units.total < RUN_WEIGHT_MIN:
         reason = (
             f"the text has {words} word{'' if words == 1 else 's'}; fewer than {least} (or {characters} Chinese or "
             "Japanese characters) occur by chance, so they show nothing; paste more of it"
@@ -77,7 +77,7 @@ def judge(evidence: Evidence, echoes: Mapping[int, int], indexed_through: int) -
         key=lambda match: (not match.found, _LAYERS.index(match.layer), -_strength(evidence, match), match.record_id),
     )
     found = evidence.found
-    total = pasted.units.totals[-1]
+    total = pasted.units.total
     records = tuple(
         RecordMatch(
             record_id=match.record_id,

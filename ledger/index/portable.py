@@ -1,15 +1,12 @@
 """What a matcher in another language needs of this Python's Unicode data, to come to the same normal forms."""
 
-import re
 from functools import cache
 from html.entities import html5
-from typing import Any, Final
+from typing import Any
 
-from ledger.index.characters import FOLD_AFTER, FOLD_BEFORE, classes
+from ledger.index.characters import FOLD_AFTER, FOLD_BEFORE, classes, ranges_of
 from ledger.index.readable import look_alikes, simplified
 from ledger.index.rules import FINGERPRINT_RULES, RULES_WITH_DATA
-
-_RANGE: Final = re.compile(r"\\U([0-9a-f]{8})-\\U([0-9a-f]{8})")
 
 
 @cache
@@ -23,7 +20,7 @@ def character_data() -> dict[str, Any]:
         "rules": FINGERPRINT_RULES,
         "rules_with_data": RULES_WITH_DATA,
         "classes": {
-            name: [[int(first, 16), int(last, 16)] for first, last in _RANGE.findall(getattr(known, name))]
+            name: [[first, last] for first, last in ranges_of(getattr(known, name))]
             for name in ("dropped", "extenders", "marks", "dense", "wide")
         },
         "casefold": {

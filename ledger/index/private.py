@@ -93,7 +93,7 @@ def judged(text: Text, records_of: Mapping[int, Sequence[int]]) -> dict[str, Any
     """
     units = text.units
     known = [piece for piece in runs(text, records_of) if units.weight(piece.start, piece.end) >= RUN_WEIGHT_MIN]
-    needed = max(RUN_WEIGHT_MIN, min(PRIVATE_WEIGHT, units.totals[-1] // 2))
+    needed = max(RUN_WEIGHT_MIN, min(PRIVATE_WEIGHT, units.total // 2))
     proved = {piece.record_id for piece in known if units.weight(piece.start, piece.end) >= needed}
     chosen = cover((piece for piece in known if piece.record_id in proved), units, bytearray(len(units)))
     spans = []
@@ -107,11 +107,11 @@ def judged(text: Text, records_of: Mapping[int, Sequence[int]]) -> dict[str, Any
         "verdict": "excerpt" if proved else "none",
         "layer": "fingerprint" if proved else None,
         "text_chars": len(text.original),
-        "text_words": units.totals[-1] // WORD_WEIGHT,
+        "text_words": units.total // WORD_WEIGHT,
         "truncated": units.truncated,
         "checked_chars": text.source(0, units.ends[-1])[1] if units.truncated else len(text.original),
         "longest_run_words": max((span["words"] for span in spans), default=0),
-        "matched_permille": union_weight(chosen, units) * 1000 // units.totals[-1],
+        "matched_permille": union_weight(chosen, units) * 1000 // units.total,
         "spans": spans,
         "records": [{"record_id": record} for record in sorted(proved)],
     }

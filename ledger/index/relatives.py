@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from rapidfuzz.distance import LCSseq
 
+from ledger.compiled.matching import UInt32s
 from ledger.index.calibration import point_of, scores_of
 from ledger.index.cover import Piece, split_run, union_weight
 from ledger.index.echo import echoed_units
@@ -96,9 +97,9 @@ class Comparer:
     def _windows(self, terms: int) -> Iterator[tuple[int, int]]:
         """The whole of a text that is not long; of a long one, windows that overlap by half."""
         units = self.pasted.units
-        if units.totals[-1] < EDITED_WEIGHT_MIN:
+        if units.total < EDITED_WEIGHT_MIN:
             return
-        if units.totals[-1] <= WHOLE_WEIGHT_MAX:
+        if units.total <= WHOLE_WEIGHT_MAX:
             yield 0, len(units)
             return
         start = 0
@@ -110,7 +111,7 @@ class Comparer:
             start = _reach(units.totals, start, WINDOW_WEIGHT // 2)
         self.capped = True
 
-    def _best(self, terms: list[int], start: int, end: int) -> Relative | None:
+    def _best(self, terms: UInt32s, start: int, end: int) -> Relative | None:
         window = Window.of(terms[start : min(end, len(terms))], self.known.weigh)
         candidates = dict.fromkeys(self._by_terms(window))
         candidates |= dict.fromkeys(self.shingled[: COMPARED_MAX - len(candidates)])
@@ -133,14 +134,15 @@ class Comparer:
     def _by_terms(self, window: Window) -> Sequence[int]:
         """Candidates by the window's rarest terms that some record has."""
         texts = self.known.texts_of_term
-        rarest = sorted((term for term in window.weights if term in texts), key=lambda term: (texts[term], term))
+        weights = dict(zip(window.known.tolist(), window.weights.tolist(), strict=True))
+        rarest = sorted((term for term in weights if term in texts), key=lambda term: (texts[term], term))
         chosen: dict[int, int] = {}
         expected = 0
         for term in rarest[:TERMS_MAX]:
             expected += texts[term]
             if expected > TERM_POSTINGS_MAX and len(chosen) >= TERMS_MIN:
                 break
-            chosen[term] = window.weights[term]
+            chosen[term] = weights[term]
         return self.known.find(chosen, BY_TERMS_MAX) if chosen else []
 
     def _load(self, record_id: int) -> _Compared | None:
@@ -179,7 +181,8 @@ class Comparer:
                 aligned += kept
                 echoed += subtracted
         share = union_weight(aligned, self.pasted.units) * 1000 // self.pasted.units.weight(start, end)
-        different = len({term for piece in aligned for term in self.pasted.terms[piece.start : piece.end]})
+        terms = self.pasted.terms
+        different = len({term for piece in aligned for term in terms[piece.start : piece.end].tolist()})
         return Relative(
             record_id=record_id,
             text=record.text,
@@ -193,7 +196,7 @@ class Comparer:
             echoed=echoed,
             aligned_permille=share,
             aligned_terms=different,
-            different_terms=len(set(self.pasted.terms[start:end])),
+            different_terms=len(set(terms[start:end].tolist())),
         )
 
 

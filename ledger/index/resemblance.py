@@ -5,14 +5,19 @@ Three shares, each in thousandths of the weight of the window's terms:
     terms   its distinct terms that the record has
     pairs   its pairs of terms at most 3 apart, whichever comes first, that the record has as near
     order   its telling terms that stand in the record in the same order
+
+A record's terms are compared by their places among the window's, in C (`ledger.compiled.matching`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Final, NamedTuple
 
+import numpy as np
 from rapidfuzz.distance import LCSseq
 
+from ledger.compiled.matching import Int32s, Int64s, UInt32s, pairs_weight, places_of, region_start, terms_weight
 from ledger.index.terms import Weigh
 
 _NEAR: Final = 3  # terms
@@ -28,75 +33,84 @@ class Shares(NamedTuple):
     order: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
     """A part of the pasted text: its terms, and what each tells."""
 
-    terms: Sequence[int]
-    weights: dict[int, int]
-    pairs: dict[tuple[int, int], int]
-    telling: list[int]
-    terms_weight: int  # of all terms, each once; of all pairs; of the telling terms, each time
-    pairs_weight: int
-    telling_weight: int
+    size: int  # terms
+    known: UInt32s  # the different ones, sorted; places are in this column
+    weights: Int32s  # of each
+    pairs: Int64s  # lesser place << 32 | greater, sorted
+    pair_weights: Int32s
+    telling: Int32s  # places of the telling terms in their order, each time
 
     @classmethod
-    def of(cls, terms: Sequence[int], weigh: Weigh) -> "Window":
-        weights = {term: weigh(term) for term in terms}
-        pairs = {pair: min(weights[pair[0]], weights[pair[1]]) for pair in _pairs(list(enumerate(terms)))}
-        telling = [term for term in terms if weights[term] >= _TELLING]
-        totals = sum(weights.values()), sum(pairs.values()), sum(weights[term] for term in telling)
-        return cls(terms, weights, pairs, telling, *totals)
+    def of(cls, terms: UInt32s, weigh: Weigh) -> "Window":
+        known, places = np.unique(terms, return_inverse=True)
+        weights = np.array([weigh(term) for term in known.tolist()], np.int32)
+        pairs = _pairs(places)
+        pair_weights = np.minimum(weights[pairs >> 32], weights[pairs & 0xFFFFFFFF])
+        telling = places[weights[places] >= _TELLING].astype(np.int32)
+        return cls(len(terms), known, weights, pairs, pair_weights, telling)
 
-    def region_of(self, record: Sequence[int]) -> tuple[int, int]:
+    @cached_property
+    def terms_weight(self) -> int:
+        return int(self.weights.sum(dtype=np.int64))
+
+    @cached_property
+    def pairs_weight(self) -> int:
+        return int(self.pair_weights.sum(dtype=np.int64))
+
+    @cached_property
+    def telling_totals(self) -> list[int]:
+        """The weight of the telling terms before each of them; one entry more."""
+        return list(accumulate(self.weights[self.telling].tolist(), initial=0))
+
+    @cached_property
+    def _telling_text(self) -> str:
+        return _as_text(self.telling)
+
+    def region_of(self, record: UInt32s) -> tuple[int, int]:
         """The stretch of a long record's terms, start <= i < end, that has most of the window's weight."""
-        size = max(_REGION * len(self.terms), 1)
+        size = max(_REGION * self.size, 1)
         if len(record) <= size:
             return 0, len(record)
-        inside: dict[int, int] = {}
-        best = total = start_of_best = 0
-        for place, term in enumerate(record):
-            if term in self.weights:
-                inside[term] = inside.get(term, 0) + 1
-                total += self.weights[term] if inside[term] == 1 else 0
-            left = record[place - size] if place >= size else None
-            if left is not None and left in self.weights:
-                inside[left] -= 1
-                total -= 0 if inside[left] else self.weights[left]
-            if total > best:
-                best, start_of_best = total, max(0, place - size + 1)
-        return start_of_best, min(len(record), start_of_best + size)
+        start = region_start(places_of(self.known, record), size, self.weights)
+        return start, min(len(record), start + size)
 
-    def shares(self, record: Sequence[int]) -> Shares:
+    def shares(self, record: UInt32s) -> Shares:
         """Of a record, or of the stretch of it that `region_of` names."""
-        common = [(place, term) for place, term in enumerate(record) if term in self.weights]
-        shared = sum(map(self.weights.__getitem__, {term for _, term in common}))
-        paired = sum(map(self.pairs.__getitem__, _pairs(common) & self.pairs.keys()))
-        ordered = 0
-        theirs = [term for _, term in common if self.weights[term] >= _TELLING]
-        for step in LCSseq.opcodes(self.telling, theirs):
+        places = places_of(self.known, record)
+        common = places[places >= 0]
+        theirs = _as_text(common[self.weights[common] >= _TELLING])
+        ordered, totals = 0, self.telling_totals
+        for step in LCSseq.opcodes(self._telling_text, theirs):
             if step.tag == "equal":
-                ordered += sum(self.weights[term] for term in self.telling[step.src_start : step.src_end])
+                ordered += totals[step.src_end] - totals[step.src_start]
         return Shares(
-            terms=_thousandths(shared, self.terms_weight),
-            pairs=_thousandths(paired, self.pairs_weight),
-            order=_thousandths(ordered, self.telling_weight),
+            terms=_thousandths(terms_weight(places, self.weights), self.terms_weight),
+            pairs=_thousandths(pairs_weight(places, _NEAR, self.pairs, self.pair_weights), self.pairs_weight),
+            order=_thousandths(ordered, totals[-1]),
         )
 
-    def share_in(self, terms: Sequence[int]) -> int:
+    def share_in(self, terms: UInt32s) -> int:
         """Thousandths of the weight of the window's terms that are among these."""
-        shared = sum(map(self.weights.__getitem__, self.weights.keys() & set(terms)))
-        return _thousandths(shared, self.terms_weight)
+        return _thousandths(terms_weight(places_of(self.known, terms), self.weights), self.terms_weight)
 
 
-def _pairs(terms: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Pairs of different terms at most _NEAR places apart, the lesser first, of (place, term) in order."""
-    found: set[tuple[int, int]] = set()
+def _pairs(places: Int64s) -> Int64s:
+    """The pairs of different terms at most _NEAR places apart, the lesser first."""
+    found = [np.zeros(0, np.int64)]
     for apart in range(1, _NEAR + 1):
-        for (place, one), (other_place, other) in zip(terms, terms[apart:], strict=False):
-            if other_place - place <= _NEAR and one != other:
-                found.add((one, other) if one < other else (other, one))
-    return found
+        one, other = places[:-apart], places[apart:]
+        pairs = np.minimum(one, other) << 32 | np.maximum(one, other)
+        found.append(pairs[one != other])
+    return np.unique(np.concatenate(found))
+
+
+def _as_text(places: Int32s) -> str:
+    """A character for each place: what alignment is fastest with. A window has too few terms to reach surrogates."""
+    return places.astype(np.uint32).tobytes().decode("utf-32-le")
 
 
 def _thousandths(part: int, whole: int) -> int:

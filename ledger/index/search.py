@@ -1,9 +1,10 @@
 """The layers of one check: which records hold the pasted text or runs of it. No database. SPEC.md sections 4 and 7."""
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from ledger.index.candidates import Candidates, hits_by_record
 from ledger.index.common import Common
@@ -19,7 +20,7 @@ from ledger.index.rules import (
     WORK_MAX,
 )
 from ledger.index.runs import Run, needed
-from ledger.index.segments import Posting
+from ledger.index.segments import Postings
 from ledger.index.terms import Weigh
 from ledger.index.text import Text
 from ledger.index.verdict import Layer
@@ -47,9 +48,7 @@ def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
     return evidence
 
 
-def find_excerpts(
-    pasted: Text, found: Sequence[Posting], load: Load, common: Common, weigher: Callable[[], Weigh]
-) -> Evidence:
+def find_excerpts(pasted: Text, found: Postings, load: Load, common: Common, weigher: Callable[[], Weigh]) -> Evidence:
     """Runs of RUN_WEIGHT_MIN or more that records share with the text, given the postings of its fingerprints.
 
     `common` are the hashes that many hold; `weigher` is asked only where it matters.
@@ -75,12 +74,13 @@ def find_excerpts(
     return evidence
 
 
-def shingled_records(found: Iterable[Posting]) -> list[int]:
+def shingled_records(found: Postings) -> list[int]:
     """Records by how many of the text's fingerprints they have, most first, of equals the earliest."""
-    counts: Counter[int] = Counter()
-    for record_id, _ in {(posting.record_id, posting.hash) for posting in found}:
-        counts[record_id] += 1
-    return sorted(counts, key=lambda record_id: (-counts[record_id], record_id))
+    records, record_of = np.unique(found.records, return_inverse=True)
+    hashes, hash_of = np.unique(found.hashes, return_inverse=True)
+    different = np.unique(record_of * len(hashes) + hash_of)
+    counts = np.bincount(different // max(1, len(hashes)), minlength=len(records))
+    return records[np.argsort(-counts, kind="stable")].tolist()
 
 
 @dataclass(slots=True)

@@ -7,21 +7,23 @@ it answers for all of them, of the others they do. Each posting is seen once, in
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select
 
+from ledger.compiled.matching import Int64s
 from ledger.index.blocks import Columns, Layout, bits_of
+from ledger.index.lookup import UNBOUNDED, Entries, Lookup
 from ledger.index.tables import postings, segments, terms
 from ledger.rows import insert_rows, rows_with_keys
 
 PARTS: Final = 1 << 16  # of all hashes, by their first 16 bits
 _SHIFT: Final = 25  # segment << 25 | bucket << 1 | spilled
 _BLOCKS_MAX: Final = 4_096  # read by one statement
-_MASK: Final = (1 << 64) - 1
 
 Kind = Literal["postings", "terms"]
 TABLES: Final[dict[Kind, Table]] = {"postings": postings, "terms": terms}
@@ -29,12 +31,15 @@ KEY_BITS: Final[dict[Kind, int]] = {"postings": 64, "terms": 31}
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """A fingerprint of a record."""
+class Postings:
+    """Fingerprints of records: posting i is of the record records[i]."""
 
-    hash: int
-    record_id: int
-    edges: int
+    hashes: Int64s
+    records: Int64s
+    edges: NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.hashes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +93,17 @@ class Snapshot:
         self._segments = read_segments(connection)
         self._done = {segment.segment: segment.done for segment in self._segments}
 
-    def postings_of(self, hashes: Sequence[int], limit: int) -> list[Posting]:
-        """Postings of the hashes, signed ones: of each, those up to the record of posting number `limit`."""
-        wanted = {value & _MASK: value for value in hashes}
-        found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for layout, key, data in self._blocks("postings", list(wanted)):
-            known = found[key]
-            for entry in layout.postings_in(data, key):
-                if len(known) >= limit and entry[0] != known[-1][0]:
-                    break
-                known.append(entry)
-        return [Posting(wanted[key], *entry) for key, entries in found.items() for entry in entries]
+    def postings_of(self, hashes: Int64s, limit: int) -> Postings:
+        """Postings of different hashes: of each, those up to the record of posting number `limit`."""
+        found = self._entries("postings", hashes.view(np.uint64), limit)
+        return Postings(hashes[found.key_of], found.records, found.edges)
 
     def records_with_terms(self, weights: Mapping[int, int], limit: int) -> list[int]:
         """Records with the most weight of these terms among their rarest, of equals the earliest."""
-        found = [(np.zeros(0, np.uint64), 0)]
-        for layout, key, data in self._blocks("terms", list(weights)):
-            found.append((layout.records_in(data, key), weights[key]))
-        each = np.repeat([weight for _, weight in found], [len(records) for records, _ in found])
-        records, places = np.unique(np.concatenate([records for records, _ in found]), return_inverse=True)
-        totals = np.bincount(places, each)
-        return [int(record) for record in records[np.argsort(-totals, kind="stable")[:limit]]]
+        found = self._entries("terms", np.array(list(weights), np.uint64), UNBOUNDED)
+        records, places = np.unique(found.records, return_inverse=True)
+        totals = np.bincount(places, np.array(list(weights.values()))[found.key_of])
+        return records[np.argsort(-totals, kind="stable")[:limit]].tolist()
 
     def entries_with(self, bits: int, prefix: int, per_hash: int, most: int) -> list[tuple[int, int]]:
         """(hash without sign, record) of the hashes that begin with these bits, of each its earliest records.
@@ -141,24 +136,32 @@ class Snapshot:
         return found
 
     def _answers(self, segment: Segment, part: int) -> bool:
-        return part < segment.done if segment.into is None else part >= self._done[segment.into]
+        low, high = self._parts_of(segment)
+        return low <= part < high
 
-    def _blocks(self, kind: Kind, keys: Sequence[int]) -> Iterator[tuple[Layout, int, bytes]]:
-        """For each segment and key that it answers for, the key's block, if there is one. Segments in order."""
-        wanted: list[tuple[int, int, Layout]] = []  # block, key
-        ascending = sorted(keys)
-        for segment in self._segments:
-            layout, begin = segment.layout(kind), segment.block(0)
-            wanted += [
-                (begin + layout.number_of(key), key, layout)
-                for key in ascending
-                if self._answers(segment, part_of(kind, key))
-            ]
-        for start in range(0, len(wanted), _BLOCKS_MAX):
-            some = wanted[start : start + _BLOCKS_MAX]
-            blocks = list(dict.fromkeys(block for block, *_ in some))
-            data = dict(map(tuple, rows_with_keys(self._connection, TABLES[kind], blocks)))
-            yield from ((layout, key, data[block]) for block, key, layout in some if block in data)
+    def _parts_of(self, segment: Segment) -> tuple[int, int]:
+        """It answers for the keys of the parts low <= part < high."""
+        return (0, segment.done) if segment.into is None else (self._done[segment.into], PARTS)
+
+    def _entries(self, kind: Kind, keys: NDArray[np.uint64], limit: int) -> Entries:
+        """What the segments have of the keys that each answers for. Segments in order."""
+        layouts = [segment.layout(kind) for segment in self._segments]
+        lookup = Lookup(keys, layouts, limit)
+        order = np.argsort(keys)
+        ascending = keys[order]
+        parts = ascending >> np.uint64(KEY_BITS[kind] - 16)
+        wanted: list[tuple[Int64s, Int64s, Int64s]] = []  # block, key, layout
+        for number, (segment, layout) in enumerate(zip(self._segments, layouts, strict=True)):
+            low, high = parts.searchsorted(np.array(self._parts_of(segment), np.uint64))
+            blocks = layout.numbers_of(ascending[low:high]).astype(np.int64) + segment.block(0)
+            wanted.append((blocks, order[low:high], np.full(high - low, number)))
+        nothing = (np.zeros(0, np.int64),) * 3
+        blocks, key_of, layout_of = (np.concatenate(columns) for columns in zip(nothing, *wanted, strict=True))
+        for start in range(0, len(blocks), _BLOCKS_MAX):
+            some = slice(start, start + _BLOCKS_MAX)
+            rows = rows_with_keys(self._connection, TABLES[kind], np.unique(blocks[some]).tolist())
+            lookup.read(rows, blocks[some], key_of[some], layout_of[some])
+        return lookup.entries()
 
 
 # Writing. The caller holds the lock of `index_state`.

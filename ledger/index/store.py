@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, Select, Table, bindparam, func, insert, inspect, select
 from sqlalchemy import delete as delete_from
@@ -29,8 +29,7 @@ class State:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RecordRow:
+class RecordRow(NamedTuple):
     """A row of `index_records`."""
 
     record_id: int
@@ -135,7 +134,7 @@ def clear(connection: Connection) -> None:
 
 
 def insert_records(connection: Connection, batch: Sequence[RecordRow]) -> None:
-    insert_rows(connection, records, [astuple(row) for row in batch])
+    insert_rows(connection, records, batch)
 
 
 def count_terms(connection: Connection, texts: Mapping[int, int]) -> None:

@@ -3,50 +3,52 @@
 A term is the shortest run of units that weighs at least a word: one word, two Chinese characters, five Thai letters.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache, lru_cache
-from hashlib import blake2b
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 from math import log
 from typing import Final
 
-from ledger.index.rules import PRIOR_TEXTS, TERM_WINDOW_WEIGHT, TERMS_PER_WINDOW, WORD_WEIGHT
-from ledger.index.units import Units
-from ledger.index.winnow import ends_of
+import numpy as np
+
+from ledger.compiled.matching import Int32s, Int64s, UInt32s, hash_runs, reaches
+from ledger.index.rules import PRIOR_TEXTS, TERM_WINDOW_WEIGHT, WORD_WEIGHT
+from ledger.index.units import Units, units_of
 
 _PERSON: Final = b"rail-term/1"
+_HASH_BYTES: Final = 4
+_NEAR_HALF: Final = 1e-6  # of a weight before it is rounded: far more than logarithms of two libraries differ
 
 Weigh = Callable[[int], int]  # a term's weight: thousandths of the natural logarithm of how rare it is
 
 
-def terms_of(units: Units) -> list[int]:
+def terms_of(units: Units) -> UInt32s:
     """One term for each unit that has the weight of a word from it on: 31 bits of its hash."""
-    words = units.words
-    if units.only_words:
-        return list(map(_hash, words))
-    ends = ends_of(units, WORD_WEIGHT)
-    return [_hash(words[i] if end == i + 1 else " ".join(words[i:end])) for i, end in enumerate(ends)]
+    ends = reaches(units.columns.totals, WORD_WEIGHT)
+    return (hash_runs(units.columns, ends, _HASH_BYTES, _PERSON) >> np.uint64(1)).astype(np.uint32)
 
 
-def windows_of(units: Units, terms: list[int]) -> list[set[int]]:
-    """The terms of every 50 words."""
-    windows: list[set[int]] = []
-    start = 0
-    while start < len(terms):
-        end = bisect_left(units.totals, units.totals[start] + TERM_WINDOW_WEIGHT, start, len(terms))
-        windows.append(set(terms[start:end]))
-        start = end
-    return windows
+def window_ends(units: Units, terms: int) -> list[int]:
+    """Where the terms of every 50 words end, of so many."""
+    totals, ends, start = units.columns.totals, [], 0
+    while start < terms:
+        start = min(terms, int(totals.searchsorted(totals[start] + TERM_WINDOW_WEIGHT)))
+        ends.append(start)
+    return ends
 
 
-def rarest_terms(windows: Iterable[set[int]], weigh: Weigh) -> set[int]:
-    """The terms that a record is found by: the rarest of every 50 words."""
-    chosen: set[int] = set()
-    for window in windows:
-        ranked = sorted([(-weigh(term), term) for term in window])
-        chosen.update([term for _, term in ranked[:TERMS_PER_WINDOW]])
-    return chosen
+def weights_of(counts: Int64s, texts: Int64s) -> Int32s:
+    """Weights of terms that are in so many of so many texts, common words' prior counts included in neither.
+
+    As `weigher` gives them, bit for bit: the few that two libraries' logarithms may round apart are asked of one.
+    """
+    odds = (texts + PRIOR_TEXTS + 1) / (counts + 0.5)
+    exact = 1000 * np.log(odds)
+    weights = np.rint(exact).astype(np.int32)
+    for i in np.flatnonzero(np.abs(np.abs(exact - weights) - 0.5) < _NEAR_HALF).tolist():
+        weights[i] = round(1000 * log(odds[i]))
+    return weights
 
 
 def weigher(texts_of_term: Mapping[int, int], texts: int) -> Weigh:
@@ -67,17 +69,22 @@ def weigher(texts_of_term: Mapping[int, int], texts: int) -> Weigh:
     return weigh
 
 
+def prior_of(terms: UInt32s) -> Int64s:
+    """In how many of PRIOR_TEXTS texts each of these terms is."""
+    known = _prior()
+    return np.array([known.get(term, 0) for term in terms.tolist()], np.int64)
+
+
 @cache
 def _prior() -> dict[int, int]:
     """In how many of PRIOR_TEXTS texts each common word is."""
-    known: dict[int, int] = {}
+    words: list[str] = []
+    counts: list[int] = []
     for line in files("ledger.index").joinpath("common_words.tsv").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
-            share, *words = line.split("\t")
-            known |= {_hash(word): int(share) * PRIOR_TEXTS // 1000 for word in words}
-    return known
-
-
-@lru_cache(maxsize=1 << 16)
-def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=4, person=_PERSON).digest(), "big") >> 1
+            share, *some = line.split("\t")
+            words += some
+            counts += [int(share) * PRIOR_TEXTS // 1000] * len(some)
+    terms = terms_of(units_of(" ".join(words)))
+    places = accumulate((len(word.split(" ")) for word in words[:-1]), initial=0)  # two units make a Chinese term
+    return dict(zip(terms[list(places)].tolist(), counts, strict=True))

@@ -4,14 +4,19 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.compiled.matching import Int32s, UInt32s, edges_of, winnow
 from ledger.errors import ParseError
 from ledger.index.normalise import Trace, normalise
 from ledger.index.offsets import OffsetMap, Utf16Offsets
 from ledger.index.readable import readable
+from ledger.index.rules import WINDOW_SHINGLES
 from ledger.index.runs import Automaton
 from ledger.index.terms import terms_of
 from ledger.index.units import Units, units_of
-from ledger.index.winnow import Shingles, edges_of, shingles_of, winnow
+from ledger.index.winnow import Shingles, shingles_of
 
 _SEGMENT_CHARS_MAX: Final = 1000  # of a segment's normal form: at most 31 characters of at most 18 each
 
@@ -64,18 +69,23 @@ class Text:
         return shingles_of(self.units)
 
     @cached_property
-    def terms(self) -> list[int]:
+    def terms(self) -> UInt32s:
         return terms_of(self.units)
 
     @cached_property
-    def fingerprints(self) -> list[int]:
+    def fingerprint_column(self) -> Int32s:
         """Which of the shingles are fingerprints, ascending."""
-        return winnow(self.shingles.hashes)
+        return winnow(self.shingles.hash_column, WINDOW_SHINGLES)
 
     @cached_property
-    def edges(self) -> list[int]:
+    def fingerprints(self) -> list[int]:
+        return self.fingerprint_column.tolist()
+
+    @cached_property
+    def edges(self) -> NDArray[np.uint16]:
         """What stands beside each fingerprint."""
-        return edges_of(self.units, self.fingerprints, [self.shingles.ends[i] for i in self.fingerprints])
+        ends = self.shingles.end_column[self.fingerprint_column]
+        return edges_of(self.units.columns, self.fingerprint_column, ends)
 
     @cached_property
     def automaton(self) -> Automaton:

@@ -109,8 +109,8 @@ def _add(database: Database, first: int, records: int) -> None:
             int(hashes[i, 0] >> np.uint64(1)),
             int(hashes[i, 1] >> np.uint64(1)),
             0,
-            places_of("postings", hashes[i].tolist()),
-            places_of("terms", terms[i].tolist()),
+            places_of("postings", hashes[i]),
+            places_of("terms", terms[i]),
         )
         for i in range(records)
     ]
@@ -135,10 +135,10 @@ def _record(number: int, count: int) -> tuple[list[int], list[int]]:
 
 def _look_up(database: Database, number: int, hashes: list[int], _: list[int]) -> None:
     half = FINGERPRINTS // 2
-    wanted = [*hashes[:half], *(value ^ 1 << 62 for value in hashes[half:])]
+    wanted = np.array([*hashes[:half], *(value ^ 1 << 62 for value in hashes[half:])])
     with store.reading(database.engine) as connection:
         found = Snapshot(connection).postings_of(wanted, POSTINGS_PER_HASH_MAX)
-    assert sum(posting.record_id == number for posting in found) == half
+    assert (found.records == number).sum() == half
 
 
 def _search(database: Database, number: int, _: list[int], terms: list[int]) -> None:

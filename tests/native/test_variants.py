@@ -14,6 +14,7 @@ from tests.native.recorded_run import record
 TINY = {"dim": 20, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "head_dim": 6, "ffn_dim": 24, "vocab_size": 40}
 KERNEL_TESTS = [f"tests/native/test_{name}.py" for name in ("kernels", "softmax", "products")]
 STEP_TESTS = [f"tests/native/test_{name}.py" for name in ("forward", "steps")]
+LEDGER_TESTS = [f"tests/ledger/{name}.py" for name in ("test_cbor", "test_compiled_matching", "index/test_blocks")]
 SAMPLER_TEST = "tests/native/test_sampler.py"
 on_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="for processors of x86-64")
 
@@ -118,7 +119,14 @@ def test_every_allocation_that_fails_is_reported_and_leaves_nothing(tmp_path: Pa
     ("script", "files"),
     [
         ("native/build.py", [*KERNEL_TESTS, *STEP_TESTS, SAMPLER_TEST]),
-        ("ledger/compiled/build.py", ["tests/ledger/test_cbor.py"]),
+        (
+            "ledger/compiled/build.py",
+            [
+                "tests/ledger/test_cbor.py",
+                "tests/ledger/test_compiled_matching.py",
+                "tests/ledger/index/test_blocks.py",
+            ],
+        ),
     ],
     ids=["native", "ledger"],
 )
