@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import filled_log
 import pytest
 from log_samples import LOG_KEY, ORIGIN, Run, tamper
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, event, insert, select, update
 
 from ledger import checkpoint, fsck_leaves, tables
 from ledger.checkpoint import Checkpoint
@@ -67,6 +68,21 @@ def test_a_sound_log(sound: Log) -> None:
 def test_the_hashes_alone(sound: Log) -> None:
     report = sound.fsck(hashes_only=True)
     assert report.ok and (report.size, report.entries, report.contents) == (SIZE, SIZE, 0)
+
+
+@pytest.mark.postgres
+def test_postgresql_sends_leaves_in_binary(postgresql_url: str, rows: Rows) -> None:
+    binary: list[bool] = []
+
+    def look(_connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if "statement" in statement.partition("FROM")[0]:
+            binary.append(all(cursor.pgresult.fformat(column) == 1 for column in range(cursor.pgresult.nfields)))
+
+    with Log.create(postgresql_url, ORIGIN, LOG_KEY) as log:
+        fill(log, rows)
+        event.listen(log.engine, "after_cursor_execute", look)
+        assert log.fsck(hashes_only=True).ok
+    assert binary == [True]
 
 
 HASH_CODES = {"leaf_hash", "hash", "root", "root_unknown", "hash_missing", "entry_missing", "checkpoint_row"}
