@@ -27,6 +27,7 @@ SIGNED_BYTES_MAX = 65_535
 _TAG_18 = b"\xd2"
 _ALG, _CONTENT_TYPE, _KEY_ID = 1, 3, 4
 _EDDSA = -8
+_SIGN1_TYPES = (bytes, dict, bytes, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,10 @@ def decode_sign1(data: bytes) -> Sign1:
         raise ParseError("cose_size", f"the signed statement has {len(data)} bytes; the limit is {SIGNED_BYTES_MAX}")
     if data[:1] != _TAG_18:
         raise ParseError("cose_tag", f"not a COSE_Sign1 object: its first byte is {data[:1].hex() or 'absent'}, not d2")
-    match cbor.decode(data[1:], SIGNED_BYTES_MAX):
-        case [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)]:
-            pass
-        case _:
-            raise ParseError("cose_structure", "not a COSE_Sign1 array: [protected, unprotected, payload, signature]")
+    items = cbor.decode(data[1:], SIGNED_BYTES_MAX)
+    if not isinstance(items, list) or tuple(map(type, items)) != _SIGN1_TYPES:
+        raise ParseError("cose_structure", "not a COSE_Sign1 array: [protected, unprotected, payload, signature]")
+    protected, unprotected, payload, signature = items
     key_id = _key_id_of(protected)
     if unprotected:
         raise ParseError("cose_unprotected", "the unprotected header is not empty; nothing unsigned is accepted")

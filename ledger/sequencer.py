@@ -200,6 +200,8 @@ def _admit(admission: Admission, group: Sequence[Submission], attempted: dict[by
         placed = admission.admit(group)
     except LedgerError as error:
         return error
+    if not attempted:
+        return placed
     return [Placed(item.row, item.new or attempted.get(item.row.leaf_hash) == item.row.leaf_index) for item in placed]
 
 

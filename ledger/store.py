@@ -7,8 +7,7 @@ SQLAlchemy more than SQLite needs to answer it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, inspect, select, update
 
@@ -33,9 +32,8 @@ class Head:
     note: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EntryRow:
-    """A row of `entries`."""
+class EntryRow(NamedTuple):
+    """A row of `entries`, its columns in their order. A tuple: the driver takes it as it is."""
 
     leaf_index: int
     leaf_hash: bytes
@@ -169,11 +167,10 @@ _COUNT_BY_KIND = (
 _ERASURES = select(entries.c.subject_index, entries.c.leaf_index).where(
     Among(entries.c.subject_index), entries.c.kind == "erasure"
 )
-_ROW = attrgetter(*EntryRow.__slots__)  # the table's columns, in their order
 
 
 def insert_entries(connection: Connection, rows: Sequence[EntryRow]) -> None:
-    insert_rows(connection, entries, list(map(_ROW, rows)))
+    insert_rows(connection, entries, rows)
 
 
 def entry_at(connection: Connection, leaf_index: int) -> EntryRow | None:
