@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Connection, Table, bindparam, text
@@ -9,6 +10,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.visitors import InternalTraversal
+
+SQLITE_PARAMETERS = 999  # in one statement, whatever the release of SQLite
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], suffix: str = "") -> None:
@@ -22,8 +25,13 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
         values = dict(zip(table.c.keys(), map(list, zip(*rows, strict=True)), strict=True))
         connection.execute(text(f"INSERT INTO {table.name} SELECT * FROM unnest({columns}) {suffix}"), values)
     else:
-        marks = ", ".join("?" * len(table.c))
-        connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks}) {suffix}", list(rows))
+        # Each step of SQLite gives up the interpreter's lock: many rows a step, or other threads take it for each.
+        marks, at_once = f"({', '.join('?' * len(table.c))})", SQLITE_PARAMETERS // len(table.c)
+        for start in range(0, len(rows), at_once):
+            part = rows[start : start + at_once]
+            values = ", ".join([marks] * len(part))
+            given = tuple(chain.from_iterable(part))
+            connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES {values} {suffix}", given)
 
 
 def rows_with_keys(connection: Connection, table: Table, keys: Collection[int]) -> Sequence[Any]:
