@@ -61,7 +61,7 @@ def integer(minimum: int, maximum: int) -> Check:
     """An int (not a bool) in minimum..maximum."""
 
     def check(value: object) -> str | None:
-        if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum:
+        if type(value) is int and minimum <= value <= maximum:
             return None
         return f"is not an integer in {minimum}..{maximum}"
 
@@ -72,7 +72,7 @@ def octets(length: int) -> Check:
     """Exactly `length` bytes."""
 
     def check(value: object) -> str | None:
-        return None if isinstance(value, bytes) and len(value) == length else f"is not a byte string of {length} bytes"
+        return None if type(value) is bytes and len(value) == length else f"is not a byte string of {length} bytes"
 
     return check
 

@@ -29,9 +29,8 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
         marks, at_once = f"({', '.join('?' * len(table.c))})", SQLITE_PARAMETERS // len(table.c)
         for start in range(0, len(rows), at_once):
             part = rows[start : start + at_once]
-            values = ", ".join([marks] * len(part))
-            given = tuple(chain.from_iterable(part))
-            connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES {values} {suffix}", given)
+            query = f"INSERT INTO {table.name} VALUES {', '.join([marks] * len(part))} {suffix}"
+            connection.exec_driver_sql(query, tuple(chain.from_iterable(part)))
 
 
 def rows_with_keys(connection: Connection, table: Table, keys: Collection[int]) -> Sequence[Any]:
