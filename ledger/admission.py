@@ -5,6 +5,7 @@ Idempotence, registrations, counters, and the entries that statements are about.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -25,8 +26,7 @@ from ledger.submission import Submission, unknown_operator
 REMEMBERED_MAX = 20_000  # registrations, of each kind
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """Where a submission is in the log; `new` is False if it was there before."""
 
     row: EntryRow

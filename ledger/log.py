@@ -147,10 +147,12 @@ class Log(LogReader):
         An error about one of the statements has its place in `position`.
         """
         now, opened, total_bytes = int(time.time()), list[Opened](), 0
-        registering: dict[bytes, OperatorStatement] = {}
+        known: dict[bytes, OperatorStatement] = {}  # registrations: of this group, and of the log once it was asked
 
         def operator_of(identifier: bytes) -> OperatorStatement | None:
-            return registering.get(identifier) or self.operator(identifier)
+            if identifier not in known and (found := self.operator(identifier)) is not None:
+                known[identifier] = found
+            return known.get(identifier)
 
         for position, (statement, content) in enumerate(items):
             with at_position(position):
@@ -162,7 +164,7 @@ class Log(LogReader):
                     f"at most {SUBMIT_STATEMENTS_MAX} statements and {SUBMIT_BYTES_MAX} bytes are appended in one call",
                 )
             if is_registration(item.signed.payload):
-                registering[item.signed.operator] = item.registration
+                known[item.signed.operator] = item.registration
             opened.append(item)
         group: list[Submission] = []
         for position, checked in enumerate(check_opened(opened, now)):

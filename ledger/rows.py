@@ -5,11 +5,12 @@ from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Table, bindparam, text
+from sqlalchemy import Boolean, Column, Connection, Table, bindparam, text, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.types import NullType
 
 SQLITE_PARAMETERS = 999  # in one statement, whatever the release of SQLite
 
@@ -68,7 +69,8 @@ class Among(ColumnElement[bool]):
 
 @compiles(Among)
 def _among(element: Among, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.column.in_(bindparam("values", expanding=True)), **options)
+    plain = type_coerce(element.column, NullType())  # the driver takes the values as they are
+    return compiler.process(plain.in_(bindparam("values", expanding=True)), **options)
 
 
 @compiles(Among, "postgresql")

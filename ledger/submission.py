@@ -4,7 +4,7 @@ The rest of the rules is in admission.py. SPEC.md, section 13, lists them all; e
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ledger.content import Content, encode_content
 from ledger.errors import LedgerError, StatementRefused
@@ -21,8 +21,7 @@ from ledger.statement import (
 CLOCK_SKEW_SECONDS = 3600  # how far in the future a statement's time may lie
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """A statement that passed `prepare`."""
 
     statement: bytes
@@ -34,8 +33,7 @@ class Submission:
     erase_any: bool  # an erasure by the host of the log itself: may concern any operator's entry
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A statement that passed `open_submission`: whose signature is to be checked, against which registration."""
 
     statement: bytes
