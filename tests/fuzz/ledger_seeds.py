@@ -8,6 +8,7 @@ from ledger.keys import ML_DSA_44, SigningKey
 from ledger.merkle import leaf_hash, prove_consistency, prove_inclusion
 from ledger.note import parse_note
 from ledger.proof import TlogProof
+from ledger.statement import open_statement
 from ledger.tiles import Tile, encode_bundle, format_tile_path
 from ledger.witness.request import AddCheckpoint, format_size
 from tests.ledger.ledger_samples import LOG_KEY, WITNESS_KEY, entries, head_of, opening, receipt_of, tree_of
@@ -40,6 +41,7 @@ def seeds() -> dict[str, list[bytes]]:
             *(format_tile_path(tile).encode() for tile in paths),
             bytes([len(items)]) + encode_bundle(items),
         ],
+        "cbor": [part for item in items for part in (item[1:], open_statement(item).encoded)],
         "statement": items,
         "cose_receipt": [receipts[0].encode(), attach(items[2], receipts), attach(items[2], receipts * 3)],
         "receipt": [receipt_of(items, 2, shown=opening()).to_json().encode(), (VECTORS / "receipt.json").read_bytes()],

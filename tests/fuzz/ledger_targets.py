@@ -6,7 +6,11 @@ a plain function, for any driver; `ledger_seeds.py` has bytes to start from.
 
 from collections.abc import Callable
 
+import cbor2
+
+from ledger.cbor import DEPTH_MAX, encode, read
 from ledger.checkpoint import open_witnessed, parse_checkpoint
+from ledger.compiled import cbor_is_valid
 from ledger.cose_receipt import attach, decode_cose_receipt, detach
 from ledger.errors import LedgerError
 from ledger.keys import COSIGNATURE_V1, SigningKey, VerifyKey
@@ -79,6 +83,20 @@ def tile_target(data: bytes) -> None:
             assert encode_bundle(decode_bundle(data[1:], width)) == data[1:]
 
 
+def cbor_target(data: bytes) -> None:
+    """The check in C takes what the reader in Python takes, nothing else; three codecs agree on the value."""
+    valid = cbor_is_valid(data, DEPTH_MAX)
+    with _refusals():
+        try:
+            value = read(data)
+        except LedgerError:
+            assert not valid
+            raise
+        assert valid
+        assert encode(value) == data
+        assert cbor2.loads(data) == value
+
+
 def statement_target(data: bytes) -> None:
     """COSE_Sign1 over deterministic CBOR."""
     with _refusals():
@@ -121,6 +139,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "vkey": vkey_target,
     "proof": proof_target,
     "tile": tile_target,
+    "cbor": cbor_target,
     "statement": statement_target,
     "cose_receipt": cose_receipt_target,
     "receipt": receipt_target,
