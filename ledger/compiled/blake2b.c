@@ -2,8 +2,6 @@
  * of it what the processor has. One body, compiled for any processor and once more for those with AVX2. */
 #include "blake2b.h"
 
-#include <string.h>
-
 #define BLOCK 128
 #define INLINE static inline __attribute__((always_inline))
 
@@ -64,37 +62,39 @@ INLINE void run_rounds(lanes v[16], const lanes m[16]) {
     }
 }
 
-/* One block of each text: its words, how much of the text is hashed with it, and whether it is the last. A text that
- * has no such block any more gets zeros. */
-INLINE void take_block(const uint8_t *text, size_t length, size_t start, int lane, uint64_t words[16][BLAKE2B_LANES],
-                       uint64_t hashed[BLAKE2B_LANES], uint64_t last[BLAKE2B_LANES]) {
-    uint8_t block[BLOCK] = {0};
-    size_t here = start >= length ? 0 : length - start < BLOCK ? length - start : BLOCK;
-    memcpy(block, text + (here ? start : 0), here);
-    for (int i = 0; i < 16; i++)
-        words[i][lane] = load64_le(block + 8 * i);
-    hashed[lane] = start + here;
-    last[lane] = start + BLOCK >= length ? ~(uint64_t)0 : 0;
+/* Eight bytes of a text from a place on, zeros behind its end. */
+INLINE uint64_t word_at(const uint8_t *text, size_t length, size_t place) {
+    if (place + 8 <= length)
+        return load64_le(text + place);
+    uint64_t word = 0;
+    for (size_t i = length; i > place; i--)
+        word = word << 8 | text[i - 1];
+    return word;
 }
 
 INLINE void hash(const uint8_t *const texts[BLAKE2B_LANES], const size_t lengths[BLAKE2B_LANES], int size,
                  const uint8_t person[BLAKE2B_PERSON_BYTES], uint64_t digests[BLAKE2B_LANES]) {
-    lanes h[8], v[16], m[16], hashed, last;
-    uint64_t words[16][BLAKE2B_LANES], numbers[BLAKE2B_LANES], flags[BLAKE2B_LANES];
+    lanes h[8], v[16], m[16], hashed = {0}, last = {0}, here = {0};
     size_t longest = 0;
     for (int i = 0; i < 8; i++)
         fill(&h[i], IV[i]);
     h[0] ^= 0x01010000u | (uint64_t)size; /* depth, fanout, no key, the digest's length */
     h[6] ^= load64_le(person);
     h[7] ^= load64_le(person + 8);
-    for (int i = 0; i < BLAKE2B_LANES; i++)
-        longest = lengths[i] > longest ? lengths[i] : longest;
+    for (int lane = 0; lane < BLAKE2B_LANES; lane++)
+        longest = lengths[lane] > longest ? lengths[lane] : longest;
     for (size_t start = 0; start == 0 || start < longest; start += BLOCK) {
-        for (int lane = 0; lane < BLAKE2B_LANES; lane++)
-            take_block(texts[lane], lengths[lane], start, lane, words, numbers, flags);
-        memcpy(m, words, sizeof m);
-        memcpy(&hashed, numbers, sizeof hashed);
-        memcpy(&last, flags, sizeof last);
+        for (int lane = 0; lane < BLAKE2B_LANES; lane++) {
+            size_t end = start + BLOCK < lengths[lane] ? start + BLOCK : lengths[lane];
+            hashed[lane] = end;
+            last[lane] = start + BLOCK >= lengths[lane] ? ~(uint64_t)0 : 0;
+            here[lane] = start == 0 || start < lengths[lane] ? ~(uint64_t)0 : 0;
+        }
+        for (size_t i = 0; i < 16; i++) {
+            fill(&m[i], 0);
+            for (int lane = 0; lane < BLAKE2B_LANES && start + 8 * i < longest; lane++)
+                m[i][lane] = word_at(texts[lane], lengths[lane], start + 8 * i);
+        }
         for (int i = 0; i < 8; i++) {
             v[i] = h[i];
             fill(&v[i + 8], IV[i]);
@@ -102,11 +102,8 @@ INLINE void hash(const uint8_t *const texts[BLAKE2B_LANES], const size_t lengths
         v[12] ^= hashed;
         v[14] ^= last;
         run_rounds(v, m);
-        for (int lane = 0; lane < BLAKE2B_LANES; lane++)
-            flags[lane] = start == 0 || start < lengths[lane] ? ~(uint64_t)0 : 0;
-        memcpy(&last, flags, sizeof last);
         for (int i = 0; i < 8; i++)
-            h[i] ^= (v[i] ^ v[i + 8]) & last; /* a text that ended before keeps its state */
+            h[i] ^= (v[i] ^ v[i + 8]) & here; /* a text that ended in an earlier block keeps its state */
     }
     for (int lane = 0; lane < BLAKE2B_LANES; lane++) {
         digests[lane] = 0;

@@ -22,24 +22,23 @@
 #define UNIT_DENSE 8
 
 /* Cuts a text into units, up to `weight_max`; returns how many. `weights`, 5 at most, are those of a word, a wide and a
- * dense character. Room: starts and ends `length`, totals and bounds `length` + 1, joined 5 * `length`. */
+ * dense character. Fills columns of `length` + 1 numbers each, starts, ends, totals and bounds, and joined, with room
+ * for 5 * `length`. The last of starts becomes 1 if more units follow, else 0. */
 int64_t rail_units(const uint32_t *text, int64_t length, const uint8_t *classes, int64_t weight_max,
-                   const int32_t *weights, int32_t *starts, int32_t *ends, int32_t *totals, uint8_t *joined,
-                   int32_t *bounds, int32_t *truncated);
+                   const int32_t *weights, int32_t *columns, uint8_t *joined);
 
-/* For each unit that has this weight from it on, the end of the shortest run with it; returns how many do. */
-int64_t rail_reaches(const int32_t *totals, int64_t units, int32_t weight, int32_t *ends);
+/* For each unit that has this weight from it on, the end of the shortest run with it, and the BLAKE2b digest of `size`
+ * bytes, 1 to 8, of its units with spaces between, as a big-endian number. Returns how many do. */
+int64_t rail_runs(const uint8_t *joined, const int32_t *totals, const int32_t *bounds, int64_t units, int32_t weight,
+                  int32_t size, const uint8_t *person, int32_t *ends, uint64_t *hashes);
 
-/* BLAKE2b digests of `size` bytes, 1 to 8, of runs of units with a space between, read as big-endian numbers. */
-void rail_hash_runs(const uint8_t *joined, const int32_t *bounds, const int32_t *ends, int64_t count, int32_t size,
-                    const uint8_t *person, uint64_t *hashes);
+/* Where each of the windows of at least this weight ends into which the first `count` units part; returns how many. */
+int64_t rail_windows(const int32_t *totals, int64_t count, int32_t weight, int64_t *ends);
 
-/* Which hashes are the least of a window of neighbours, the last of equals; returns how many. */
-int64_t rail_winnow(const int64_t *hashes, int64_t count, int64_t window, int32_t *chosen);
-
-/* Four bits each for the two units before each run and the two after it, the nearest first. */
-void rail_edges(const uint8_t *joined, const int32_t *bounds, int64_t units, const int32_t *starts,
-                const int32_t *ends, int64_t count, uint16_t *edges);
+/* Which runs have the least hash of a window of neighbours, the last of equals; and for each of them four bits for each
+ * of the two units before it and the two after it, the nearest first. Returns how many. */
+int64_t rail_fingerprints(const uint8_t *joined, const int32_t *bounds, int64_t units, const int64_t *hashes,
+                          const int32_t *ends, int64_t count, int64_t window, int32_t *chosen, uint16_t *edges);
 
 /* Sets echoed[i] for each unit in a run whose hash is among the sorted `known`; returns the weight of these units. */
 int32_t rail_echo(const int64_t *hashes, const int32_t *ends, int64_t count, const int64_t *known, int64_t known_count,

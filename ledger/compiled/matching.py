@@ -30,19 +30,47 @@ def _memory(array: NDArray[Any]) -> Any:
     return ffi.from_buffer(_C_TYPES[array.dtype], array)
 
 
-@dataclass(frozen=True, slots=True)
 class UnitColumns:
     """The units of one text: unit i is at text[starts[i]:ends[i]], totals[i] is the weight of the units before it."""
 
-    starts: Int32s
-    ends: Int32s
-    totals: Int32s  # one more than units, as bounds
-    joined: Bytes  # UTF-8 of the units, a space behind each
-    bounds: Int32s  # where each begins there
-    truncated: bool  # more units follow; the weight limit left them out
+    __slots__ = ("_columns", "_count", "_joined", "_memory", "truncated")
+
+    def __init__(self, columns: Int32s, joined: Bytes, memory: tuple[Any, Any], count: int) -> None:
+        """As `cut_units` filled them; there is room behind the units."""
+        self._columns, self._joined, self._memory, self._count = columns, joined, memory, count
+        self.truncated = bool(columns[0, -1])  # more units follow; the weight limit left them out
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return self._count
+
+    @property
+    def starts(self) -> Int32s:
+        return self._columns[0, : self._count]
+
+    @property
+    def ends(self) -> Int32s:
+        return self._columns[1, : self._count]
+
+    @property
+    def totals(self) -> Int32s:
+        """One more than units, as bounds."""
+        return self._columns[2, : self._count + 1]
+
+    @property
+    def bounds(self) -> Int32s:
+        """Where each unit begins in `joined`."""
+        return self._columns[3, : self._count + 1]
+
+    @property
+    def joined(self) -> Bytes:
+        """UTF-8 of the units, a space behind each."""
+        return self._joined[: self._columns[3, self._count]]
+
+    def memory(self) -> tuple[Any, Any, Any]:
+        """Of joined, totals and bounds."""
+        columns, joined = self._memory
+        room = self._columns.shape[1]
+        return joined, columns + 2 * room, columns + 3 * room
 
 
 def cut_units(text: str, classes: Bytes, weights: Sequence[int], weight_max: int | None) -> UnitColumns:
@@ -55,64 +83,48 @@ def cut_units(text: str, classes: Bytes, weights: Sequence[int], weight_max: int
     if classes.shape != (CODE_POINTS,) or len(weights) != 3 or max(weights) > WEIGHT_MAX:
         raise ValueError(f"a class for each code point, and three weights of at most {WEIGHT_MAX}")
     length = len(text)
-    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    starts, ends = np.empty(length, np.int32), np.empty(length, np.int32)
-    totals, bounds = np.empty(length + 1, np.int32), np.empty(length + 1, np.int32)
-    joined = np.empty(5 * length, np.uint8)
-    truncated = ffi.new("int32_t *")
+    columns, joined = np.empty((4, length + 1), np.int32), np.empty(5 * length, np.uint8)
+    memory = ffi.from_buffer("int32_t[]", columns), _memory(joined)
+    points = ffi.from_buffer("uint32_t[]", text.encode("utf-32-le"))
     limit = WEIGHT_MAX * length if weight_max is None else weight_max
-    count = lib.rail_units(
-        _memory(points), length, _memory(classes), limit, list(weights), _memory(starts), _memory(ends),
-        _memory(totals), _memory(joined), _memory(bounds), truncated,
-    )  # fmt: skip
-    # Copies: the room for the longest possible columns is not kept.
-    return UnitColumns(
-        starts[:count].copy(),
-        ends[:count].copy(),
-        totals[: count + 1].copy(),
-        joined[: bounds[count]].copy(),
-        bounds[: count + 1].copy(),
-        bool(truncated[0]),
-    )
+    count = lib.rail_units(points, length, _memory(classes), limit, list(weights), *memory)
+    return UnitColumns(columns, joined, memory, count)
 
 
-def reaches(totals: Int32s, weight: int) -> Int32s:
-    """For each unit that has this weight from it on, the end of the shortest run of units with it."""
-    ends = np.empty(len(totals) - 1, np.int32)
-    return ends[: lib.rail_reaches(_memory(totals), len(ends), weight, _memory(ends))]
+def hash_runs(units: UnitColumns, weight: int, size: int, person: bytes) -> tuple[Int32s, NDArray[np.uint64]]:
+    """For each unit that has this weight from it on, the end of the shortest run with it, and the run's hash.
 
-
-def hash_runs(units: UnitColumns, ends: Int32s, size: int, person: bytes) -> NDArray[np.uint64]:
-    """BLAKE2b of `size` bytes, 1 to 8, of the runs of units i <= unit < ends[i] with spaces between, big-endian."""
-    if len(ends) > len(units) or len(person) > PERSON_BYTES or not 1 <= size <= 8:
-        raise ValueError("hashes of 1 to 8 bytes of as many runs as there are units, personalised by up to 16")
-    hashes = np.empty(len(ends), np.uint64)
-    lib.rail_hash_runs(
-        _memory(units.joined), _memory(units.bounds), _memory(ends), len(ends), size,
-        person.ljust(PERSON_BYTES, b"\0"), _memory(hashes),
-    )  # fmt: skip
-    return hashes
-
-
-def winnow(hashes: Int64s, window: int) -> Int32s:
-    """Which hashes are the least of a window of neighbours, the last of equals; ascending.
-
-    Fewer hashes than a window has are one window.
+    The BLAKE2b digest of `size` bytes, 1 to 8, of its units with spaces between, as a big-endian number.
     """
-    chosen = np.empty(len(hashes), np.int32)
-    return chosen[: lib.rail_winnow(_memory(hashes), len(hashes), window, _memory(chosen))]
+    if len(person) > PERSON_BYTES or not 1 <= size <= 8 or weight < 1:
+        raise ValueError("runs of some weight, hashes of 1 to 8 bytes, personalised by up to 16")
+    ends, hashes = np.empty(len(units), np.int32), np.empty(len(units), np.uint64)
+    person = person.ljust(PERSON_BYTES, b"\0")
+    count = lib.rail_runs(*units.memory(), len(units), weight, size, person, _memory(ends), _memory(hashes))
+    return ends[:count], hashes[:count]
 
 
-def edges_of(units: UnitColumns, starts: Int32s, ends: Int32s) -> NDArray[np.uint16]:
-    """For each run of units start <= i < end, four bits for each of the two units before it and the two after it."""
-    edges = np.empty(len(starts), np.uint16)
-    if len(ends) != len(starts):
-        raise ValueError("each run has a start and an end")
-    lib.rail_edges(
-        _memory(units.joined), _memory(units.bounds), len(units), _memory(starts), _memory(ends), len(starts),
-        _memory(edges),
-    )  # fmt: skip
-    return edges
+def window_ends(units: UnitColumns, count: int, weight: int) -> Int64s:
+    """Where each of the windows of at least this weight ends into which the first `count` units part."""
+    if count > len(units):
+        raise ValueError("there are fewer units")
+    ends = np.empty(count, np.int64)
+    return ends[: lib.rail_windows(units.memory()[1], count, weight, _memory(ends))]
+
+
+def fingerprints_of(units: UnitColumns, hashes: Int64s, ends: Int32s, window: int) -> tuple[Int32s, NDArray[np.uint16]]:
+    """(which runs have the least hash of a window of neighbours, the last of equals, ascending; what is beside them).
+
+    Fewer runs than a window has are one window. Beside them: four bits for each of two units before and two after.
+    """
+    if len(ends) != len(hashes) or len(ends) > len(units):
+        raise ValueError("each run has a hash and an end")
+    chosen, edges = np.empty(len(hashes), np.int32), np.empty(len(hashes), np.uint16)
+    joined, _, bounds = units.memory()
+    count = lib.rail_fingerprints(
+        joined, bounds, len(units), _memory(hashes), _memory(ends), len(hashes), window, _memory(chosen), _memory(edges)
+    )
+    return chosen[:count], edges[:count]
 
 
 def echo_of(hashes: Int64s, ends: Int32s, known: Int64s, totals: Int32s) -> tuple[bytearray, int]:

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-int64_t rail_reaches(const int32_t *totals, int64_t units, int32_t weight, int32_t *ends) {
+/* For each unit that has this weight from it on, the end of the shortest run with it; returns how many do. */
+static int64_t reach(const int32_t *totals, int64_t units, int32_t weight, int32_t *ends) {
     int64_t start = 0, end = 0;
     for (; start < units; start++) {
         while (end <= units && totals[end] - totals[start] < weight)
@@ -16,8 +17,9 @@ int64_t rail_reaches(const int32_t *totals, int64_t units, int32_t weight, int32
     return start;
 }
 
-void rail_hash_runs(const uint8_t *joined, const int32_t *bounds, const int32_t *ends, int64_t count, int32_t size,
-                    const uint8_t *person, uint64_t *hashes) {
+int64_t rail_runs(const uint8_t *joined, const int32_t *totals, const int32_t *bounds, int64_t units, int32_t weight,
+                  int32_t size, const uint8_t *person, int32_t *ends, uint64_t *hashes) {
+    int64_t count = reach(totals, units, weight, ends);
     for (int64_t i = 0; i < count; i += BLAKE2B_LANES) {
         const uint8_t *texts[BLAKE2B_LANES];
         size_t lengths[BLAKE2B_LANES];
@@ -31,9 +33,22 @@ void rail_hash_runs(const uint8_t *joined, const int32_t *bounds, const int32_t 
         rail_blake2b(texts, lengths, size, person, digests);
         memcpy(hashes + i, digests, (size_t)left * sizeof *hashes);
     }
+    return count;
 }
 
-int64_t rail_winnow(const int64_t *hashes, int64_t count, int64_t window, int32_t *chosen) {
+int64_t rail_windows(const int32_t *totals, int64_t count, int32_t weight, int64_t *ends) {
+    int64_t windows = 0, start = 0;
+    while (start < count) {
+        int64_t end = start + 1;
+        while (end < count && totals[end] - totals[start] < weight)
+            end++;
+        ends[windows++] = start = end;
+    }
+    return windows;
+}
+
+/* Which hashes are the least of a window of neighbours, the last of equals; returns how many. */
+static int64_t winnow(const int64_t *hashes, int64_t count, int64_t window, int32_t *chosen) {
     int64_t kept = 0, least = -1;
     if (window > count)
         window = count;
@@ -74,16 +89,18 @@ static uint16_t digit_of(const uint8_t *joined, const int32_t *bounds, int64_t u
     return (uint16_t)(crc32_of(joined + bounds[unit], bounds[unit + 1] - 1 - bounds[unit]) % 15 + 1);
 }
 
-void rail_edges(const uint8_t *joined, const int32_t *bounds, int64_t units, const int32_t *starts,
-                const int32_t *ends, int64_t count, uint16_t *edges) {
-    for (int64_t i = 0; i < count; i++) {
-        static const int AWAY[4] = {-1, -2, 0, 1};
+int64_t rail_fingerprints(const uint8_t *joined, const int32_t *bounds, int64_t units, const int64_t *hashes,
+                          const int32_t *ends, int64_t count, int64_t window, int32_t *chosen, uint16_t *edges) {
+    static const int AWAY[4] = {-1, -2, 0, 1};
+    int64_t kept = winnow(hashes, count, window, chosen);
+    for (int64_t i = 0; i < kept; i++) {
         edges[i] = 0;
         for (int k = 0; k < 4; k++) {
-            int64_t unit = (k < 2 ? starts[i] : ends[i]) + AWAY[k];
+            int64_t unit = (k < 2 ? chosen[i] : ends[chosen[i]]) + AWAY[k];
             edges[i] = (uint16_t)(edges[i] << 4 | digit_of(joined, bounds, units, unit));
         }
     }
+    return kept;
 }
 
 int32_t rail_echo(const int64_t *hashes, const int32_t *ends, int64_t count, const int64_t *known, int64_t known_count,

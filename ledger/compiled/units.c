@@ -38,11 +38,11 @@ static int64_t word_end(const uint32_t *text, int64_t length, const uint8_t *cla
 }
 
 int64_t rail_units(const uint32_t *text, int64_t length, const uint8_t *classes, int64_t weight_max,
-                   const int32_t *weights, int32_t *starts, int32_t *ends, int32_t *totals, uint8_t *joined,
-                   int32_t *bounds, int32_t *truncated) {
+                   const int32_t *weights, int32_t *columns, uint8_t *joined) {
+    int32_t *starts = columns, *ends = starts + length + 1, *totals = ends + length + 1, *bounds = totals + length + 1;
     int64_t count = 0;
     int32_t total = 0, used = 0;
-    *truncated = 0;
+    starts[length] = 0;
     totals[0] = bounds[0] = 0;
     for (int64_t place = 0, end; place < length; place = end) {
         uint8_t class = classes[text[place]];
@@ -59,7 +59,7 @@ int64_t rail_units(const uint32_t *text, int64_t length, const uint8_t *classes,
             continue;
         }
         if (weight > weight_max - total) {
-            *truncated = 1;
+            starts[length] = 1;
             break;
         }
         starts[count] = (int32_t)place;

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from ledger.compiled.matching import UInt32s, choose, count_earlier
+from ledger.compiled.matching import Int64s, UInt32s, choose, count_earlier, window_ends
 from ledger.index import store
 from ledger.index.blocks import Columns
+from ledger.index.columns import distinct, numbered
 from ledger.index.echo import echo_of
-from ledger.index.rules import TERMS_PER_WINDOW
+from ledger.index.rules import TERM_WINDOW_WEIGHT, TERMS_PER_WINDOW
 from ledger.index.segments import KEY_BITS, Kind, add_segment
 from ledger.index.tables import ALL_TEXTS
-from ledger.index.terms import prior_of, weights_of, window_ends
+from ledger.index.terms import prior_of, weights_of
 from ledger.index.text import Text
 
 
@@ -29,8 +31,7 @@ class _Indexed:
     fingerprints: NDArray[np.uint64]
     edges: NDArray[np.uint16]  # of each
     terms: UInt32s
-    window_ends: list[int]  # where the terms of every 50 words end
-    rarest: UInt32s = field(default_factory=lambda: np.zeros(0, np.uint32))
+    window_ends: Int64s  # where the terms of every 50 words end
 
 
 @dataclass(slots=True)
@@ -40,6 +41,8 @@ class Batch:
     cursor: int  # the last record looked at, indexed or not
     rows: list[_Indexed] = field(default_factory=list)
     _texts_of_term: dict[int, int] = field(default_factory=dict)  # in how many of the records each term is
+    _rarest: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))  # what they are found by
+    _rarest_of: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))  # whose it is: the number of the row
 
     def add(self, record_id: int, output: Text, prompt: Text) -> None:
         """A record; numbers ascend."""
@@ -52,7 +55,7 @@ class Batch:
                 fingerprints=output.shingles.hash_column[output.fingerprint_column].view(np.uint64),
                 edges=output.edges,
                 terms=output.terms,
-                window_ends=window_ends(output.units, len(output.terms)),
+                window_ends=window_ends(output.units.columns, len(output.terms), TERM_WINDOW_WEIGHT),
             )
         )
 
@@ -75,16 +78,11 @@ class Batch:
         self._texts_of_term[ALL_TEXTS] = len(self.rows)
         texts = known.get(ALL_TEXTS, 0) + np.arange(len(self.rows)).repeat(sizes)
         weights = weights_of(earlier + prior_of(different)[slots], texts)
-        windows = [
-            end + start
-            for row, start in zip(self.rows, (ends - sizes).tolist(), strict=True)
-            for end in row.window_ends
-        ]
-        chosen = choose(terms, weights, np.array(windows), TERMS_PER_WINDOW)
-        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(chosen)])
-        rarest = terms[chosen]
-        for row, start, end in zip(self.rows, bounds[ends - sizes].tolist(), bounds[ends].tolist(), strict=True):
-            row.rarest = np.unique(rarest[start:end])
+        windows = np.concatenate([row.window_ends + start for row, start in zip(self.rows, ends - sizes, strict=True)])
+        chosen = choose(terms, weights, windows, TERMS_PER_WINDOW)
+        row_of = np.arange(len(self.rows)).repeat(sizes)
+        rarest = distinct(row_of[chosen] << 32 | terms[chosen])
+        self._rarest, self._rarest_of = (rarest & 0xFFFFFFFF).astype(np.uint64), rarest >> 32
 
     def postings(self) -> int:
         return sum(len(row.fingerprints) for row in self.rows)
@@ -93,44 +91,32 @@ class Batch:
         """All rows of the records. The caller has moved the cursor in the same transaction."""
         if not self.rows:
             return
+        sizes = [len(row.fingerprints) for row in self.rows]
+        hashes, edges = (
+            np.concatenate(columns).astype(np.uint64)
+            for columns in ([row.fingerprints for row in self.rows], [row.edges for row in self.rows])
+        )
+        row_of = np.arange(len(self.rows)).repeat(sizes)
+        places = places_of("postings", hashes, row_of, len(self.rows))
+        term_places = places_of("terms", self._rarest, self._rarest_of, len(self.rows))
         rows = [
-            store.RecordRow(
-                row.record_id,
-                row.raw_digest,
-                row.normal_digest,
-                row.echo_permille,
-                places_of("postings", row.fingerprints),
-                places_of("terms", row.rarest),
-            )
-            for row in self.rows
+            store.RecordRow(row.record_id, row.raw_digest, row.normal_digest, row.echo_permille, *both)
+            for row, *both in zip(self.rows, places, term_places, strict=True)
         ]
         store.insert_records(connection, rows)
         store.count_terms(connection, self._texts_of_term)
         first, last = self.rows[0].record_id, self.rows[-1].record_id
-        add_segment(connection, first, last, len(self.rows), self._columns())
-
-    def _columns(self) -> dict[Kind, Columns]:
-        ids = np.array([row.record_id for row in self.rows], dtype=np.uint64)
-        hashes = np.concatenate([row.fingerprints for row in self.rows])
-        edges = np.concatenate([row.edges for row in self.rows]).astype(np.uint64)
-        terms = np.concatenate([row.rarest for row in self.rows]).astype(np.uint64)
-        return {
-            "postings": Columns(hashes, ids.repeat([len(row.fingerprints) for row in self.rows]), edges).sorted(),
-            "terms": Columns(terms, ids.repeat([len(row.rarest) for row in self.rows]), np.zeros_like(terms)).sorted(),
+        ids = np.array([row.record_id for row in self.rows], np.uint64)
+        columns: dict[Kind, Columns] = {
+            "postings": Columns(hashes, ids[row_of], edges).sorted(),
+            "terms": Columns(self._rarest, ids[self._rarest_of], np.zeros_like(self._rarest)).sorted(),
         }
+        add_segment(connection, first, last, len(self.rows), columns)
 
 
-def numbered(terms: UInt32s) -> tuple[UInt32s, NDArray[np.int32]]:
-    """The different ones of fewer than 2^32 terms, sorted, and the place of each term among them."""
-    order = np.sort(terms.astype(np.uint64) << np.uint64(32) | np.arange(len(terms), dtype=np.uint64))
-    ascending = (order >> np.uint64(32)).astype(np.uint32)
-    new = np.ones(len(terms), bool)
-    new[1:] = ascending[1:] != ascending[:-1]
-    places = np.empty(len(terms), np.int32)
-    places[order & np.uint64(0xFFFFFFFF)] = np.cumsum(new) - 1
-    return ascending[new], places
-
-
-def places_of(kind: Kind, keys: NDArray[np.uint64] | UInt32s) -> bytes:
-    """The parts that a record's keys are in, two bytes each, for its removal."""
-    return np.unique(keys >> keys.dtype.type(KEY_BITS[kind] - 16)).astype(">u2").tobytes()
+def places_of(kind: Kind, keys: NDArray[np.uint64], row_of: Int64s, rows: int) -> list[bytes]:
+    """For each row, the parts that its keys are in, two bytes each, for its removal. Key i is of the row row_of[i]."""
+    parts = distinct(row_of << 16 | (keys >> np.uint64(KEY_BITS[kind] - 16)).astype(np.int64))
+    data = (parts & 0xFFFF).astype(">u2").tobytes()
+    bounds = (2 * parts.searchsorted(np.arange(rows + 1) << 16)).tolist()
+    return [data[start:end] for start, end in pairwise(bounds)]

@@ -6,6 +6,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 
 from ledger.compiled.matching import Int64s
+from ledger.index.columns import distinct
 from ledger.index.rules import PLACES_PER_HASH_MAX, SHINGLE_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
 from ledger.index.segments import Postings
 from ledger.index.text import Text
@@ -39,14 +40,14 @@ def _hits(pasted: Text, found: Postings) -> tuple[Int64s, Int64s]:
     hashes = pasted.shingles.hash_column[pasted.fingerprint_column]
     order = np.argsort(hashes, kind="stable")
     first, end = (hashes[order].searchsorted(found.hashes, side) for side in ("left", "right"))
-    count, whole = len(hashes), np.unique(found.records)
+    count, whole = len(hashes), distinct(found.records)
     hits = [np.zeros(0, np.int64)]
     for number in range(PLACES_PER_HASH_MAX):
         postings = np.flatnonzero(first + number < end)
         numbers = order[first[postings] + number]
         hit = may_be_run(pasted.edges[numbers], found.edges[postings])
         hits.append(whole.searchsorted(found.records[postings][hit]) * count + numbers[hit])
-    each = np.unique(np.concatenate(hits))
+    each = distinct(np.concatenate(hits))
     return whole[each // max(1, count)], each % max(1, count)
 
 

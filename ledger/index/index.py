@@ -1,17 +1,18 @@
 """The content index: kept up with a log, asked about pasted texts. What others use. SPEC.md sections 8 and 9."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
-from functools import cache
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import islice
 from typing import Final, Protocol
 
-import numpy as np
 from sqlalchemy import Engine
 
 from ledger.errors import NotFound, ParseError, StoreError
 from ledger.index import private, store
 from ledger.index.batch import Batch
+from ledger.index.columns import distinct
 from ledger.index.common import Common, frequent_hashes, held_by_many
 from ledger.index.judge import judge, too_short, unchecked
 from ledger.index.loading import Load, Output
@@ -89,25 +90,32 @@ class ContentIndex:
 
         Batch by batch, each in one transaction with the cursor: a killed process loses at most its last batch, which
         the next call reads again. Of two processes with the same batch one commits, the other reads on from there.
+        While one batch is written, a second thread reads and cuts the next.
         """
         added = 0
-        while True:
-            with store.reading(self._engine) as connection:
-                state = store.read_state(connection)
-            if state.rules != RULES_WITH_DATA:
-                self._reset(state)
-                continue
-            batch = self._read_batch(source, state.cursor)
-            done = batch.cursor == state.cursor
-            if done and state.complete:
-                return added
-            with store.writing_to(self._engine) as connection:
-                if store.replace_state(
-                    connection, state, replace(state, cursor=batch.cursor, complete=state.complete or done)
-                ):
-                    batch.write(connection)
-                    added += len(batch.rows)
-            self._merge(MERGED_PER_POSTING * batch.postings())
+        with ThreadPoolExecutor(1) as reader:
+            ahead: _Ahead | None = None
+            while True:
+                with store.reading(self._engine) as connection:
+                    state = store.read_state(connection)
+                if state.rules != RULES_WITH_DATA:
+                    self._reset(state)
+                    continue
+                if ahead is None or ahead.state != state:  # else nothing was erased since before it was begun
+                    ahead = _Ahead(state, reader.submit(_read_batch, source, state.cursor))
+                batch = ahead.batch.result()
+                done = batch.cursor == state.cursor
+                if done and state.complete:
+                    return added
+                after = replace(state, cursor=batch.cursor, complete=state.complete or done)
+                ahead = _Ahead(after, reader.submit(_read_batch, source, after.cursor))
+                with store.reading(self._engine) as connection:
+                    batch.choose_terms(partial(store.texts_of, connection))
+                with store.writing_to(self._engine) as connection:
+                    if store.replace_state(connection, state, after):
+                        batch.write(connection)
+                        added += len(batch.rows)
+                self._merge(MERGED_PER_POSTING * batch.postings())
 
     def _merge(self, postings: int) -> None:
         """Merges segments for as long as it takes to move so many postings: at least one step, if there is one."""
@@ -195,7 +203,7 @@ class ContentIndex:
         return verdict
 
     def _postings(self, pasted: Text) -> Postings:
-        hashes = np.unique(pasted.shingles.hash_column[pasted.fingerprint_column])
+        hashes = distinct(pasted.shingles.hash_column[pasted.fingerprint_column])
         limit = min(POSTINGS_PER_HASH_MAX, POSTINGS_MAX // max(1, len(hashes)))
         with store.reading(self._engine) as connection:
             return Snapshot(connection).postings_of(hashes, limit)
@@ -225,26 +233,6 @@ class ContentIndex:
 
         return known
 
-    def _read_batch(self, source: ContentSource, cursor: int) -> Batch:
-        """The records after one, as far as a batch goes. Which terms are rare is asked for all of them at once."""
-        batch = Batch(cursor)
-        chars = 0
-        prompt = Text("")
-        for record_id, content in islice(source.contents(cursor), BATCH_RECORDS):
-            output = Text(content.output_text)
-            # Of a shorter one its fingerprints would give it away.
-            if content.visibility in _MATCHED and output.units.total >= RUN_WEIGHT_MIN:
-                if prompt.original != content.prompt_text:  # many records have the same
-                    prompt = Text(content.prompt_text)
-                batch.add(record_id, output, prompt)
-            batch.cursor = record_id
-            chars += len(content.output_text) + len(content.prompt_text)
-            if chars >= BATCH_CHARS:
-                break
-        with store.reading(self._engine) as connection:
-            batch.choose_terms(lambda terms: store.texts_of(connection, terms))
-        return batch
-
     def _too_long(self, text: str) -> bool:
         """Without encoding a text that is too long anyway."""
         return len(text) > self._text_bytes_max or len(text.encode("utf-8", "replace")) > self._text_bytes_max
@@ -257,6 +245,33 @@ class ContentIndex:
                 return False
             store.clear(connection)
             return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A batch that is being read, for the state that the index is expected to have then."""
+
+    state: store.State
+    batch: "Future[Batch]"
+
+
+def _read_batch(source: ContentSource, cursor: int) -> Batch:
+    """The records after one, as far as a batch goes, cut."""
+    batch = Batch(cursor)
+    chars = 0
+    prompt = Text("")
+    for record_id, content in islice(source.contents(cursor), BATCH_RECORDS):
+        output = Text(content.output_text)
+        # Of a shorter one its fingerprints would give it away.
+        if content.visibility in _MATCHED and output.units.total >= RUN_WEIGHT_MIN:
+            if prompt.original != content.prompt_text:  # many records have the same
+                prompt = Text(content.prompt_text)
+            batch.add(record_id, output, prompt)
+        batch.cursor = record_id
+        chars += len(content.output_text) + len(content.prompt_text)
+        if chars >= BATCH_CHARS:
+            break
+    return batch
 
 
 def _loader(source: ContentSource) -> Load:

@@ -18,6 +18,7 @@ import numpy as np
 from rapidfuzz.distance import LCSseq
 
 from ledger.compiled.matching import Int32s, Int64s, UInt32s, pairs_weight, places_of, region_start, terms_weight
+from ledger.index.columns import distinct, numbered
 from ledger.index.terms import Weigh
 
 _NEAR: Final = 3  # terms
@@ -46,11 +47,11 @@ class Window:
 
     @classmethod
     def of(cls, terms: UInt32s, weigh: Weigh) -> "Window":
-        known, places = np.unique(terms, return_inverse=True)
+        known, places = numbered(terms)
         weights = np.array([weigh(term) for term in known.tolist()], np.int32)
-        pairs = _pairs(places)
+        pairs = _pairs(places.astype(np.int64))
         pair_weights = np.minimum(weights[pairs >> 32], weights[pairs & 0xFFFFFFFF])
-        telling = places[weights[places] >= _TELLING].astype(np.int32)
+        telling = places[weights[places] >= _TELLING]
         return cls(len(terms), known, weights, pairs, pair_weights, telling)
 
     @cached_property
@@ -105,7 +106,7 @@ def _pairs(places: Int64s) -> Int64s:
         one, other = places[:-apart], places[apart:]
         pairs = np.minimum(one, other) << 32 | np.maximum(one, other)
         found.append(pairs[one != other])
-    return np.unique(np.concatenate(found))
+    return distinct(np.concatenate(found))
 
 
 def _as_text(places: Int32s) -> str:

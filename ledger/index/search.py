@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ledger.index.candidates import Candidates, hits_by_record
+from ledger.index.columns import distinct
 from ledger.index.common import Common
 from ledger.index.cover import Piece, split_run
 from ledger.index.echo import echoed_units
@@ -78,7 +79,7 @@ def shingled_records(found: Postings) -> list[int]:
     """Records by how many of the text's fingerprints they have, most first, of equals the earliest."""
     records, record_of = np.unique(found.records, return_inverse=True)
     hashes, hash_of = np.unique(found.hashes, return_inverse=True)
-    different = np.unique(record_of * len(hashes) + hash_of)
+    different = distinct(record_of * len(hashes) + hash_of)
     counts = np.bincount(different // max(1, len(hashes)), minlength=len(records))
     return records[np.argsort(-counts, kind="stable")].tolist()
 

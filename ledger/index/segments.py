@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 
 from ledger.compiled.matching import Int64s
 from ledger.index.blocks import Columns, Layout, bits_of
+from ledger.index.columns import distinct
 from ledger.index.lookup import UNBOUNDED, Entries, Lookup
 from ledger.index.tables import postings, segments, terms
 from ledger.rows import insert_rows, rows_with_keys
@@ -159,7 +160,7 @@ class Snapshot:
         blocks, key_of, layout_of = (np.concatenate(columns) for columns in zip(nothing, *wanted, strict=True))
         for start in range(0, len(blocks), _BLOCKS_MAX):
             some = slice(start, start + _BLOCKS_MAX)
-            rows = rows_with_keys(self._connection, TABLES[kind], np.unique(blocks[some]).tolist())
+            rows = rows_with_keys(self._connection, TABLES[kind], distinct(blocks[some]).tolist())
             lookup.read(rows, blocks[some], key_of[some], layout_of[some])
         return lookup.entries()
 

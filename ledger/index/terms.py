@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from ledger.compiled.matching import Int32s, Int64s, UInt32s, hash_runs, reaches
-from ledger.index.rules import PRIOR_TEXTS, TERM_WINDOW_WEIGHT, WORD_WEIGHT
+from ledger.compiled.matching import Int32s, Int64s, UInt32s, hash_runs
+from ledger.index.rules import PRIOR_TEXTS, WORD_WEIGHT
 from ledger.index.units import Units, units_of
 
 _PERSON: Final = b"rail-term/1"
@@ -25,17 +25,8 @@ Weigh = Callable[[int], int]  # a term's weight: thousandths of the natural loga
 
 def terms_of(units: Units) -> UInt32s:
     """One term for each unit that has the weight of a word from it on: 31 bits of its hash."""
-    ends = reaches(units.columns.totals, WORD_WEIGHT)
-    return (hash_runs(units.columns, ends, _HASH_BYTES, _PERSON) >> np.uint64(1)).astype(np.uint32)
-
-
-def window_ends(units: Units, terms: int) -> list[int]:
-    """Where the terms of every 50 words end, of so many."""
-    totals, ends, start = units.columns.totals, [], 0
-    while start < terms:
-        start = min(terms, int(totals.searchsorted(totals[start] + TERM_WINDOW_WEIGHT)))
-        ends.append(start)
-    return ends
+    _, hashes = hash_runs(units.columns, WORD_WEIGHT, _HASH_BYTES, _PERSON)
+    return (hashes >> np.uint64(1)).astype(np.uint32)
 
 
 def weights_of(counts: Int64s, texts: Int64s) -> Int32s:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.compiled.matching import Int32s, UInt32s, edges_of, winnow
+from ledger.compiled.matching import Int32s, UInt32s, fingerprints_of
 from ledger.errors import ParseError
 from ledger.index.normalise import Trace, normalise
 from ledger.index.offsets import OffsetMap, Utf16Offsets
@@ -73,19 +73,23 @@ class Text:
         return terms_of(self.units)
 
     @cached_property
+    def _fingerprints(self) -> tuple[Int32s, NDArray[np.uint16]]:
+        shingles = self.shingles
+        return fingerprints_of(self.units.columns, shingles.hash_column, shingles.end_column, WINDOW_SHINGLES)
+
+    @property
     def fingerprint_column(self) -> Int32s:
         """Which of the shingles are fingerprints, ascending."""
-        return winnow(self.shingles.hash_column, WINDOW_SHINGLES)
+        return self._fingerprints[0]
 
     @cached_property
     def fingerprints(self) -> list[int]:
         return self.fingerprint_column.tolist()
 
-    @cached_property
+    @property
     def edges(self) -> NDArray[np.uint16]:
         """What stands beside each fingerprint."""
-        ends = self.shingles.end_column[self.fingerprint_column]
-        return edges_of(self.units.columns, self.fingerprint_column, ends)
+        return self._fingerprints[1]
 
     @cached_property
     def automaton(self) -> Automaton:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.compiled.matching import Int32s, Int64s, hash_runs, reaches
+from ledger.compiled.matching import Int32s, Int64s, hash_runs
 from ledger.index.rules import FINGERPRINT_RULES, SHINGLE_WEIGHT
 from ledger.index.units import Units
 
@@ -41,8 +41,8 @@ class Shingles:
 
 def shingles_of(units: Units) -> Shingles:
     """One shingle for each unit that has SHINGLE_WEIGHT from it on."""
-    ends = reaches(units.columns.totals, SHINGLE_WEIGHT)
-    return Shingles(hash_runs(units.columns, ends, _HASH_BYTES, _PERSON).view(np.int64), ends)
+    ends, hashes = hash_runs(units.columns, SHINGLE_WEIGHT, _HASH_BYTES, _PERSON)
+    return Shingles(hashes.view(np.int64), ends)
 
 
 def may_be_run(ours: NDArray[np.uint16], theirs: NDArray[np.uint16]) -> NDArray[np.bool_]:

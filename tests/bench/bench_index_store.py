@@ -103,14 +103,17 @@ def _add(database: Database, first: int, records: int) -> None:
     ids = np.arange(first, first + records, dtype=np.uint64)
     postings = Columns(hashes.ravel(), ids.repeat(FINGERPRINTS), hashes.ravel() & np.uint64(0xFFFF)).sorted()
     rare = Columns(terms.ravel(), ids.repeat(TERMS), np.zeros(records * TERMS, np.uint64)).sorted()
+    row_of = np.arange(records)
+    hash_places = places_of("postings", hashes.ravel(), row_of.repeat(FINGERPRINTS), records)
+    term_places = places_of("terms", terms.ravel(), row_of.repeat(TERMS), records)
     rows = [
         store.RecordRow(
             first + i,
             int(hashes[i, 0] >> np.uint64(1)),
             int(hashes[i, 1] >> np.uint64(1)),
             0,
-            places_of("postings", hashes[i]),
-            places_of("terms", terms[i]),
+            hash_places[i],
+            term_places[i],
         )
         for i in range(records)
     ]

@@ -24,15 +24,33 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "bench")]
 
 import sqlalchemy  # noqa: E402
-from index_source import MadeRecords  # noqa: E402
+from index_source import MadeRecords, Record  # noqa: E402
 from this_run import print_run  # noqa: E402
 
 from ledger.database import Database  # noqa: E402
 from ledger.index import ContentIndex  # noqa: E402
 
 WORDS = 240
+COLD = 20  # checks of each kind with nothing in memory
+SHOWN_EVERY = 50_000  # records
 MEANWHILE = 50  # one in so many records comes in while checks are measured
 Check = tuple[str, str]  # a text, and the verdict that is hoped for
+
+
+class _Counted(MadeRecords):
+    """Records that are counted on their way into the index, and the processor time of making them."""
+
+    making = 0.0  # seconds
+
+    def contents(self, after_index: int) -> Iterator[tuple[int, Record]]:
+        clock, number = time.perf_counter(), after_index
+        for number in range(after_index + 1, self.count):
+            started = time.thread_time()
+            record = Record(self.text(number))
+            self.making += time.thread_time() - started
+            yield number, record
+            if number % SHOWN_EVERY == SHOWN_EVERY - 1:
+                print(f"          {number + 1} read after {time.perf_counter() - clock:.0f} s", flush=True)
 
 
 def main() -> int:
@@ -51,13 +69,13 @@ def main() -> int:
         print_run()
         database = Database(url, create=True)
         try:
-            _measure(database, MadeRecords(corpora, options.records), corpora, options.checks)
+            _measure(database, _Counted(corpora, options.records), corpora, options.checks)
         finally:
             database.close()
     return 0
 
 
-def _measure(database: Database, source: MadeRecords, corpora: Path, checks: int) -> None:
+def _measure(database: Database, source: _Counted, corpora: Path, checks: int) -> None:
     before = size_of(database)
     index = ContentIndex(database.engine)
     _ingest(index, source)
@@ -71,13 +89,17 @@ def _measure(database: Database, source: MadeRecords, corpora: Path, checks: int
         everything += times
         print_row(name, times, f"{hoped * 100 / len(queries):.0f} %")
     print_row("all", everything, "")
-    mixed = random.Random(3).sample([query for queries in kinds.values() for query in queries], checks)
     if database.dialect == "sqlite":
-        times = []
-        for query in mixed[:30]:
-            forget(database)
-            times += _check_all(index, source, [query])[0]
-        print_row("all, cold", times, "")
+        everything = []
+        for name, queries in kinds.items():
+            times = []
+            for query in queries[:COLD]:
+                forget(database)
+                times += _check_all(index, source, [query])[0]
+            everything += times
+            print_row(f"{name}, cold", times, "")
+        print_row("all, cold", everything, "")
+    mixed = random.Random(3).sample([query for queries in kinds.values() for query in queries], checks)
     source.count += max(1, source.count // MEANWHILE)
     ingest = threading.Thread(target=_ingest, args=(index, source))
     ingest.start()
@@ -88,17 +110,14 @@ def _measure(database: Database, source: MadeRecords, corpora: Path, checks: int
     print_row("all, while records come in", times, "")
 
 
-def _ingest(index: ContentIndex, source: MadeRecords) -> None:
-    """Catches up. The processor time of making the texts is taken off."""
-    started = time.thread_time()
-    for number in range(500):
-        source.text(number)
-    making = (time.thread_time() - started) / 500
-    clock, started = time.perf_counter(), time.thread_time()
+def _ingest(index: ContentIndex, source: _Counted) -> None:
+    """Catches up. The processor time is of all threads, less what making the texts took; so are checks meanwhile."""
+    source.making = 0.0
+    clock, started = time.perf_counter(), time.process_time()
     added = index.catch_up(source)
-    cpu, seconds = time.thread_time() - started - making * added, time.perf_counter() - clock
+    cpu, seconds = time.process_time() - started - source.making, time.perf_counter() - clock
     print(f"ingest    {added} records in {seconds:.1f} s: {added / seconds:.0f} a second, ", end="")
-    print(f"{added / cpu:.0f} a second of processor time", flush=True)
+    print(f"{cpu * 1000 / added:.3f} ms of processor time each", flush=True)
 
 
 def size_of(database: Database) -> int:

@@ -5,9 +5,9 @@ fourth is Chinese: runs of 4 to 16 characters of the Journey to the West, 300 ch
 share words and phrases as texts of one kind do, but no record is another's copy.
 """
 
-import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from hashlib import shake_128
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,9 @@ import numpy as np
 PROMPT = "Write a short story about a fox who learns to share with the other animals, please, and keep it simple."
 ENGLISH = ("tinystories_train_en.txt", "gutenberg_children_en.txt")
 CHINESE = "other/zh_xiyouji.txt"
+
+
+PARTS_MAX = 128  # of one text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +41,18 @@ class MadeRecords:
         self._chinese = "".join((corpora / CHINESE).read_text(encoding="utf-8").split())
 
     def text(self, number: int) -> str:
-        draw = random.Random(number)
-        parts: list[str] = []
-        length = 0
+        """In about 30 microseconds: many are made while checks are timed."""
+        draws = shake_128(number.to_bytes(8, "big")).digest(8 * PARTS_MAX)
+        sizes, starts = np.frombuffer(draws, np.uint32).reshape(2, -1)
         if number % 4 == 3:
-            while length < 300:
-                size = draw.randint(4, 16)
-                start = draw.randrange(len(self._chinese) - size)
-                parts.append(self._chinese[start : start + size])
-                length += size
-            return "".join(parts)
-        while length < 240:
-            size = draw.randint(2, 12)
-            start = draw.randrange(len(self._starts) - size)
-            parts.append(self._english[self._starts[start] : self._starts[start + size]])
-            length += size
-        return "".join(parts).strip()
+            sizes, starts = _parts(sizes, 4, 16, 300), starts % (len(self._chinese) - 16)
+            starts = starts[: len(sizes)]
+            runs = zip(starts.tolist(), (starts + sizes).tolist(), strict=True)
+            return "".join([self._chinese[start:end] for start, end in runs])
+        sizes, starts = _parts(sizes, 2, 12, 240), starts % (len(self._starts) - 12)
+        starts = starts[: len(sizes)]
+        runs = zip(self._starts[starts].tolist(), self._starts[starts + sizes].tolist(), strict=True)
+        return "".join([self._english[start:end] for start, end in runs]).strip()
 
     def contents(self, after_index: int) -> Iterator[tuple[int, Record]]:
         for number in range(after_index + 1, self.count):
@@ -65,3 +64,9 @@ class MadeRecords:
     def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
         """Twenty operators take turns."""
         return {index: index % 20 for index in indexes}
+
+
+def _parts(draws: np.ndarray, least: int, most: int, total: int) -> np.ndarray:
+    """As many random sizes from `least` to `most` as it takes to reach the total."""
+    sizes = least + draws % (most - least + 1)
+    return sizes[: int(np.cumsum(sizes).searchsorted(total)) + 1]

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from ledger.compiled import matching
 from ledger.index.characters import classes, ranges_of, unit_classes
+from ledger.index.columns import distinct, numbered
 from ledger.index.echo import echoed_units
 from ledger.index.resemblance import Window
-from ledger.index.terms import terms_of, weigher, weights_of, window_ends
+from ledger.index.rules import TERM_WINDOW_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
+from ledger.index.terms import terms_of, weigher, weights_of
 from ledger.index.text import Text
 from ledger.index.units import Units, units_of
 from ledger.index.winnow import shingles_of
@@ -42,10 +44,10 @@ def hashed_like_slow(units: Units, words: list[str]) -> None:
     shingles, terms = shingles_of(units), terms_of(units)
     assert (shingles.hashes, shingles.ends) == slow.shingles(words)
     assert terms.tolist() == slow.terms(words)
-    assert window_ends(units, len(terms)) == slow.window_ends(words, len(terms))
-    prints = matching.winnow(shingles.hash_column, 4)
+    windows = matching.window_ends(units.columns, len(terms), TERM_WINDOW_WEIGHT)
+    assert windows.tolist() == slow.window_ends(words, len(terms))
+    prints, edges = matching.fingerprints_of(units.columns, shingles.hash_column, shingles.end_column, WINDOW_SHINGLES)
     assert prints.tolist() == slow.winnow(shingles.hashes)
-    edges = matching.edges_of(units.columns, prints, shingles.end_column[prints])
     assert edges.tolist() == [slow.edges(words, start, shingles.ends[start]) for start in prints.tolist()]
 
 
@@ -55,10 +57,11 @@ def test_texts_of_all_scripts(text: str, weight_max: int | None) -> None:
 
 
 def test_every_character() -> None:
-    """Each beside an apostrophe, a mark, and letters of each kind."""
-    for first in range(0, 0x110000, 64):
-        points = [i for i in range(first, first + 64) if not 0xD800 <= i < 0xE000]
-        text = "".join(f"{chr(i)}a{chr(i)}'{chr(i)}\u0301{chr(i)}\u4e2d{chr(i)}\u0e01" for i in points)
+    """Each beside letters, an apostrophe and a mark; of ideographs, syllables and what is unassigned one in 97."""
+    dense = (range(0x3400), range(0xA000, 0xAC00), range(0xE000, 0x1F000))
+    points = [*(i for some in dense for i in some), *range(0x3400, 0xA000, 97), *range(0x1F000, 0x110000, 97)]
+    for first in range(0, len(points), 64):
+        text = "".join(f"{chr(i)}a'{chr(i)}\u0301" for i in points[first : first + 64])
         places, _ = slow.units(text, None)
         units = units_of(text)
         assert list(zip(units.starts, units.ends, strict=True)) == places
@@ -78,19 +81,27 @@ def test_blake2b_of_all_lengths(size: int) -> None:
     rng = random.Random(size)
     words = ["".join(rng.choices("abc\u4e2d", k=length)) for length in [*range(1, 400), 4, 900, 1, 129, 128, 127]]
     rng.shuffle(words)
-    text = " ".join(words).replace("\u4e2d", "\u00e4")
-    units = units_of(text)
-    ends = np.arange(1, len(units) + 1, dtype=np.int32)
+    units = units_of(" ".join(words).replace("\u4e2d", "\u00e4"))
     for person in (b"", b"p", b"sixteen bytes !!"):
-        for count in (0, 1, 2, 3, 4, 5, len(units)):
-            hashes = matching.hash_runs(units.columns, ends[:count], size, person)
-            digests = [blake2b(word.encode(), digest_size=size, person=person).digest() for word in units.words[:count]]
+        for weight in (1, 6, 500):
+            ends, hashes = matching.hash_runs(units.columns, weight, size, person)
+            assert ends.tolist() == list(range(-(-weight // WORD_WEIGHT), len(units) + 1))
+            runs = [" ".join(units.words[start:end]).encode() for start, end in enumerate(ends.tolist())]
+            digests = [blake2b(run, digest_size=size, person=person).digest() for run in runs]
             assert hashes.tolist() == [int.from_bytes(digest, "big") for digest in digests]
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_hashes_of_few(count: int) -> None:
+    """Also where fewer than four are left to be hashed side by side."""
+    units = units_of("once upon a time there"[: 5 * count])
+    assert terms_of(units).tolist() == slow.terms(units.words)
 
 
 @given(st.lists(st.integers(-3, 3), max_size=40), st.integers(1, 6))
 def test_winnowing_with_equal_hashes(hashes: list[int], window: int) -> None:
-    chosen = matching.winnow(np.array(hashes, np.int64), window).tolist()
+    units, ends = units_of("a " * len(hashes)).columns, np.arange(1, len(hashes) + 1, dtype=np.int32)
+    chosen = matching.fingerprints_of(units, np.array(hashes, np.int64), ends, window)[0].tolist()
     windows = [hashes[i : i + window] for i in range(max(1, len(hashes) - window + 1))] if hashes else []
     last_least = {i + max(k for k, value in enumerate(some) if value == min(some)) for i, some in enumerate(windows)}
     assert chosen == sorted(last_least)
@@ -149,6 +160,14 @@ def test_weights_of_many_are_weights_of_each() -> None:
         assert weights_of(np.array(counts), np.full(len(counts), texts)).tolist() == one_by_one
 
 
+@given(FEW_TERMS)
+def test_different_terms_are_numbered(terms: np.ndarray) -> None:
+    different, places = numbered(terms)
+    assert different.tolist() == sorted(set(terms.tolist()))
+    assert different[places].tolist() == terms.tolist()
+    assert distinct(terms).tolist() == different.tolist()
+
+
 @given(FEW_TERMS, FEW_TERMS, st.integers(1, 10))
 def test_what_a_window_shares_with_a_record(window: np.ndarray, record: np.ndarray, size: int) -> None:
     weight = [3, 1, 2_000, 5_000, 7, 2_001, 1_999, 40, 0, 12, 9_000, 8, 8]
@@ -185,12 +204,12 @@ def _weight_of_pairs(pairs: set[tuple[int, int]], weight: list[int]) -> int:
 def test_arguments_that_c_could_not_take() -> None:
     units = units_of("once upon a time there was")
     with pytest.raises(ValueError, match="1 to 8 bytes"):
-        matching.hash_runs(units.columns, np.ones(1, np.int32), 9, b"")
+        matching.hash_runs(units.columns, 5, 9, b"")
     with pytest.raises(ValueError, match="up to 16"):
-        matching.hash_runs(units.columns, np.ones(1, np.int32), 8, b"seventeen bytes !")
+        matching.hash_runs(units.columns, 5, 8, b"seventeen bytes !")
     with pytest.raises(ValueError, match="chosen"):
         matching.choose(np.ones(3, np.uint32), np.ones(3, np.int32), np.array([3]), 65)
     with pytest.raises(ValueError, match="class for each code point"):
         matching.cut_units("a", np.zeros(5, np.uint8), (5, 4, 1), None)
     with pytest.raises(TypeError):
-        matching.winnow(np.ones(3, np.int32), 4)  # type: ignore[arg-type]
+        matching.fingerprints_of(units.columns, np.ones(3, np.int32), np.ones(3, np.int32), 4)  # type: ignore[arg-type]
