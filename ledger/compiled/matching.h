@@ -21,6 +21,15 @@
 #define UNIT_WIDE 4
 #define UNIT_DENSE 8
 
+#define FOLD_LONG_WAY 0xffffffff
+#define FOLD_EXPANDS 0x80000000
+
+/* Replaces each code point by what the table has for it: one code point, or FOLD_EXPANDS | number of code points << 24 |
+ * where they begin in `expansions`; and shortens runs of spaces, hyphens and full stops. Returns how many there are; -1
+ * if one has FOLD_LONG_WAY or is not in the table, or if they are more than `room`. */
+int64_t rail_fold(const uint32_t *text, int64_t length, const uint32_t *table, int64_t size,
+                  const uint32_t *expansions, int64_t room, uint32_t *out);
+
 /* Cuts a text into units, up to `weight_max`; returns how many. `weights`, 5 at most, are those of a word, a wide and a
  * dense character. Fills columns of `length` + 1 numbers each, starts, ends, totals and bounds, and joined, with room
  * for 5 * `length`. The last of starts becomes 1 if more units follow, else 0. */

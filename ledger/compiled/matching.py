@@ -19,6 +19,8 @@ Bytes = NDArray[np.uint8]
 
 LETTER, MARK, WIDE, DENSE = (1 << bit for bit in range(4))
 CODE_POINTS: Final = 0x110000
+FOLD_LONG_WAY: Final = lib.FOLD_LONG_WAY
+FOLD_EXPANDS: Final = lib.FOLD_EXPANDS
 CHARS_MAX: Final = lib.MATCHING_CHARS_MAX
 PERSON_BYTES: Final = 16
 WEIGHT_MAX: Final = 5  # of a unit
@@ -28,6 +30,27 @@ _C_TYPES: Final = {np.dtype(name): f"{name}_t[]" for name in ("uint8", "uint16",
 def _memory(array: NDArray[Any]) -> Any:
     """A contiguous array's memory, of the C type that it has."""
     return ffi.from_buffer(_C_TYPES[array.dtype], array)
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """What stands for each code point: itself or another one, some of `expansions`, or FOLD_LONG_WAY."""
+
+    table: UInt32s
+    expansions: UInt32s
+
+
+def fold(text: str, folding: Folding) -> str | None:
+    """The text with each character replaced, and runs of spaces, hyphens and full stops shortened, as SPEC.md has it.
+
+    None: some character is not replaced by itself.
+    """
+    room = 2 * len(text) + 64
+    points = ffi.from_buffer("uint32_t[]", text.encode("utf-32-le", "surrogatepass"))
+    out = np.empty(room, np.uint32)
+    table, expansions = _memory(folding.table), _memory(folding.expansions)
+    count = lib.rail_fold(points, len(text), table, len(folding.table), expansions, room, _memory(out))
+    return out[:count].tobytes().decode("utf-32-le") if count >= 0 else None
 
 
 class UnitColumns:

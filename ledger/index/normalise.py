@@ -13,7 +13,10 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple
 from unicodedata import normalize
 
-from ledger.index.characters import FOLD_AFTER, FOLD_BEFORE, classes
+import numpy as np
+
+from ledger.compiled.matching import FOLD_EXPANDS, FOLD_LONG_WAY, Folding, fold
+from ledger.index.characters import FOLD_AFTER, FOLD_BEFORE, classes, ranges_of
 from ledger.index.offsets import OffsetMap
 
 EXTENDERS_MAX: Final = 30  # after one character, as in UAX #15's stream-safe text; a longer pile is cut there
@@ -21,7 +24,9 @@ EXTENDERS_MAX: Final = 30  # after one character, as in UAX #15's stream-safe te
 _RUNS: Final = re.compile(r" {2,}|-{2,}|\.{4,}")
 _FOLDED: Final = re.compile(f"[{re.escape(''.join(map(chr, FOLD_AFTER.keys() - {32})))}]")
 _FOLDED_BEFORE: Final = re.compile(f"[{''.join(map(chr, FOLD_BEFORE))}]")
-_ASCII: Final = {i: FOLD_AFTER.get(i, None if i < 32 or i == 127 else chr(i)) for i in range(128)}
+# Characters that fold one by one; all others of the first plane are ideographs and syllables, which are their own.
+_FOLDED_END: Final = 0x10000
+_LOOKED_AT: Final = ((0x0001, 0x33FF), (0xA000, 0xABFF), (0xF900, 0xFFFF))
 _SHORT: Final = {" ": " ", "-": "-", ".": "..."}
 
 
@@ -31,13 +36,36 @@ def normalise(text: str) -> str:
     Texts of one normal form look alike to readers; SPEC.md section 1 lists what is folded. Look-alike letters of
     different scripts are not.
     """
-    if text.isascii():
-        folded = text.lower().translate(_ASCII)
-    else:
-        folded = _fold_characters(_fold_piles(_patterns().dropped.sub("", text)))
+    folded = fold(text, _folding())
+    return _long_way(text) if folded is None else folded
+
+
+def _long_way(text: str) -> str:
+    """The normal form of texts in which characters compose or are sorted, and of those with rare ones."""
+    folded = _fold_characters(_fold_piles(_patterns().dropped.sub("", text)))
     if "  " in folded or "--" in folded or "...." in folded:
         folded = _RUNS.sub(lambda match: _SHORT[match[0][0]], folded)
     return folded.strip(" ")
+
+
+@cache
+def _folding() -> Folding:
+    """What each character of the first plane becomes, as long as it is no extender: about 20 ms, once a process."""
+    known, table = classes(), np.arange(_FOLDED_END, dtype=np.uint32)
+    points = [i for first, last in _LOOKED_AT for i in range(first, last + 1)]
+    alone = _fold_characters(_normal_form("\0".join(map(chr, points)))).split("\0")
+    expansions: list[int] = []
+    for i, folded in zip(points, alone, strict=True):
+        if len(folded) == 1:
+            table[i] = ord(folded)
+        else:
+            table[i] = FOLD_EXPANDS | len(folded) << 24 | len(expansions)
+            expansions += map(ord, folded)
+    for first, last in ranges_of(known.dropped):
+        table[first : last + 1] = FOLD_EXPANDS
+    for first, last in ((0xD800, 0xDFFF), *ranges_of(known.extenders)):
+        table[first : last + 1] = FOLD_LONG_WAY
+    return Folding(table, np.array(expansions, np.uint32))
 
 
 class Trace:

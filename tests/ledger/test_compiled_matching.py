@@ -13,6 +13,7 @@ from ledger.compiled import matching
 from ledger.index.characters import classes, ranges_of, unit_classes
 from ledger.index.columns import distinct, numbered
 from ledger.index.echo import echoed_units
+from ledger.index.normalise import Trace, normalise
 from ledger.index.resemblance import Window
 from ledger.index.rules import TERM_WINDOW_WEIGHT, WINDOW_SHINGLES, WORD_WEIGHT
 from ledger.index.terms import terms_of, weigher, weights_of
@@ -54,6 +55,23 @@ def hashed_like_slow(units: Units, words: list[str]) -> None:
 @given(TEXTS, st.one_of(st.none(), st.integers(0, 100)))
 def test_texts_of_all_scripts(text: str, weight_max: int | None) -> None:
     cut_like_slow(text, weight_max)
+
+
+@given(st.one_of(TEXTS, st.text(alphabet=" .-\t\u2026\u2014\u200b\ufb03\uff0c\u00bd\u0130a", max_size=60)))
+def test_normal_forms_of_both_ways(text: str) -> None:
+    """Characters that fold one by one are folded in C; the trace goes step by step for all."""
+    assert normalise(text) == Trace(text).text
+
+
+def test_texts_that_c_leaves_to_the_long_way() -> None:
+    folding = matching.Folding(np.arange(128, dtype=np.uint32), np.arange(90, 93, dtype=np.uint32))
+    folding.table[ord("x")] = matching.FOLD_EXPANDS | 3 << 24
+    folding.table[ord("y")] = matching.FOLD_LONG_WAY
+    assert matching.fold("  a--b.....x ", folding) == "a-b...Z[\\"
+    assert matching.fold("x" * 64, folding) == "Z[\\" * 64
+    assert matching.fold("x" * 65, folding) is None  # longer than there is room for
+    assert matching.fold("ay", folding) is matching.fold("\u00e4", folding) is matching.fold("\ud800", folding) is None
+    assert matching.fold("", folding) == matching.fold("   ", folding) == ""
 
 
 def test_every_character() -> None:
