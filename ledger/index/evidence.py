@@ -1,6 +1,6 @@
 """What a check found: which records hold which units of the pasted text. SPEC.md section 7."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ledger.index.common import Common
@@ -39,6 +39,7 @@ class Evidence:
     common: Common = field(default_factory=Common)  # what many hold of the text
     capped: bool = False  # candidates were left uncompared
     whole_holders: Holders | None = None  # of the whole text, if many hold it as it is
+    relatives: Sequence[Relative] = ()  # the best of each window, enough for a claim or not, if they were looked for
     compared_units: int = 0  # of the text, from its beginning: looked at for edited and reworded copies
 
     @property
@@ -47,7 +48,7 @@ class Evidence:
 
     def add_relatives(self, comparer: Comparer) -> None:
         """Records that windows of the text are edited copies of; if there are none, reworded relatives."""
-        relatives = comparer.relatives()
+        self.relatives = relatives = comparer.relatives()
         self.compared_units = max((relative.end for relative in relatives), default=0)
         self.capped |= comparer.capped
         weight = self.pasted.units.weight

@@ -1,6 +1,6 @@
 """The content index: kept up with a log, asked about pasted texts. What others use. SPEC.md sections 8 and 9."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -166,19 +166,21 @@ class ContentIndex:
         A text that cannot be checked is a verdict, `unchecked`; only a text that is none (lone surrogates) raises
         ParseError `text_surrogate`.
         """
+        return self.examine(text, source)[0]
+
+    def examine(self, text: str, source: ContentSource) -> tuple[Verdict, Sequence[Relative]]:
+        """The verdict, with the best relative of each window, enough for a claim or not: for measurements.
+
+        There are none where relatives are not looked for: the text is not checked, or something is verbatim.
+        """
         if self._too_long(text):
             reason = f"the text has more than {self._text_bytes_max} bytes; check it in parts"
-            return unchecked(text, "too_long", reason)
+            return unchecked(text, "too_long", reason), ()
         pasted = Text(text, CHECKED_WEIGHT_MAX)
-        return too_short(pasted) or self._look_up(pasted, source)
+        refused = too_short(pasted)
+        return self._look_up(pasted, source) if refused is None else (refused, ())
 
-    def relatives(self, text: str, source: ContentSource) -> list[Relative]:
-        """The best relative of each window of a text, whether or not it is enough for a claim: for measurements."""
-        pasted = Text(text, CHECKED_WEIGHT_MAX)
-        shingled = shingled_records(self._postings(pasted))
-        return Comparer(pasted, _loader(source), self._vocabulary(pasted)(), shingled).relatives()
-
-    def _look_up(self, pasted: Text, source: ContentSource) -> Verdict:
+    def _look_up(self, pasted: Text, source: ContentSource) -> tuple[Verdict, Sequence[Relative]]:
         load = _loader(source)
         with store.reading(self._engine) as connection:
             state = store.read_state(connection)
@@ -199,8 +201,8 @@ class ContentIndex:
         whole = state.complete and state.rules == RULES_WITH_DATA and state.epoch == after.epoch
         if verdict.verdict == "none" and not whole:
             reason = "the index is being built and has not seen all records; try again later"
-            return unchecked(pasted.original, "index_incomplete", reason)
-        return verdict
+            verdict = unchecked(pasted.original, "index_incomplete", reason)
+        return verdict, evidence.relatives
 
     def _postings(self, pasted: Text) -> Postings:
         hashes = distinct(pasted.shingles.hash_column[pasted.fingerprint_column])

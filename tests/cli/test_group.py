@@ -47,6 +47,7 @@ LEAVES = [
     ("doctor",),
     ("bench", "engine"),
     ("bench", "matching"),
+    ("bench", "thresholds"),
     ("index", "info"),
     ("index", "rebuild"),
 ]

@@ -9,6 +9,7 @@ import click
 
 from web.cli.bench_facts import facts_of_run, say_facts
 from web.cli.bench_matching import matching
+from web.cli.bench_thresholds import thresholds
 from web.cli.options import json_option, model_option, option, settings_from
 from web.cli.output import CommandError, Exit, emit_json, say, status, verdict_line
 
@@ -29,6 +30,7 @@ def bench() -> None:
       rail bench engine --tokens 200 --json
       rail bench engine --peer --shape 110M
       rail bench matching --data ../shared/data/matching
+      rail bench thresholds --data ../shared/data/matching
     """
 
 
@@ -170,3 +172,4 @@ def _short(value: float) -> str:
 
 
 bench.add_command(matching)
+bench.add_command(thresholds)

@@ -48,11 +48,10 @@ class OurIndex:
 
     def find(self, text: str) -> Found:
         """Verbatim evidence is above all resemblance; of the rest, the score of the window that resembles most."""
-        verdict = self._index.verify(text, self._source)
+        verdict, relatives = self._index.examine(text, self._source)
         if verdict.verdict in ("exact", "excerpt"):
             best = verdict.records[0]
             return Found(VERBATIM + best.longest_run_words, best.record_id, verdict.verdict)
-        relatives = self._index.relatives(text, self._source)
         closest = max(relatives, key=lambda relative: relative.score, default=None)
         if closest is None:
             return Found(0, None, verdict.verdict)

@@ -60,7 +60,7 @@ class Query:
     @property
     def fitted(self) -> bool:
         """Whether thresholds are fitted on it; the other half is reported."""
-        return sha256(self.row.encode()).digest()[0] % 2 == 0
+        return _is_fitted(self.row)
 
 
 @dataclass(slots=True)
@@ -95,18 +95,24 @@ class Sets:
             self.negatives[name].append(Query(text, row, None))
 
 
-def read_sets(folder: Path) -> Sets:
-    """All files of a folder. Raises BadSetError, naming file and line."""
+def read_sets(folder: Path, fitted_only: bool = False) -> Sets:
+    """All files of a folder, or of their rows the fitted half only. Raises BadSetError, naming file and line."""
     files = sorted(path for path in folder.rglob("*") if path.name.endswith((".jsonl", ".jsonl.gz")))
     if not files:
         raise BadSetError(f"no .jsonl or .jsonl.gz file in {folder}")
     sets = Sets()
     for path in files:
-        _read_file(sets, f"{path.parent.name}/{path.name.split('.')[0]}", list(_rows(path)))
+        name = f"{path.parent.name}/{path.name.split('.')[0]}"
+        rows = [(number, f"{name}/{row.get('id', number)}", row) for number, row in enumerate(_rows(path))]
+        _read_file(sets, [row for row in rows if _is_fitted(row[1]) or not fitted_only])
     sets.leave_out_registered()
     if not sets.records:
         raise BadSetError(f"the files in {folder} have no `original`, `outputs` or `prompt` with outputs")
     return sets
+
+
+def _is_fitted(row: str) -> bool:
+    return sha256(row.encode()).digest()[0] % 2 == 0
 
 
 def _words(text: str) -> str:
@@ -127,10 +133,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         raise BadSetError(f"{path}:{number + 1}: {error}") from error
 
 
-def _read_file(sets: Sets, name: str, rows: list[dict[str, Any]]) -> None:
-    edited = any(key.startswith("dipper_") for row in rows for key in row if key != "dipper_ok")
-    for number, row in enumerate(rows):
-        row_id = f"{name}/{row.get('id', number)}"
+def _read_file(sets: Sets, rows: list[tuple[int, str, dict[str, Any]]]) -> None:
+    """Rows with their number in the file and their name."""
+    edited = any(key.startswith("dipper_") for _, _, row in rows for key in row if key != "dipper_ok")
+    for number, row_id, row in rows:
         prompt = str(row.get("prompt") or row.get("instruction") or "")
         texts = {key: value for key, value in row.items() if isinstance(value, str) and key not in _NO_TEXT}
         if "original" in row:
