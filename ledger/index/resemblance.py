@@ -84,10 +84,8 @@ class Window:
         places = places_of(self.known, record)
         common = places[places >= 0]
         theirs = _as_text(common[self.weights[common] >= _TELLING])
-        ordered, totals = 0, self.telling_totals
-        for step in LCSseq.opcodes(self._telling_text, theirs):
-            if step.tag == "equal":
-                ordered += totals[step.src_end] - totals[step.src_start]
+        blocks, totals = LCSseq.editops(self._telling_text, theirs).as_matching_blocks(), self.telling_totals
+        ordered = sum([totals[block.a + block.size] - totals[block.a] for block in blocks])
         return Shares(
             terms=_thousandths(terms_weight(places, self.weights), self.terms_weight),
             pairs=_thousandths(pairs_weight(places, _NEAR, self.pairs, self.pair_weights), self.pairs_weight),
