@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ledger.index.common import Common
+from ledger.index.common import Common, nothing_common
 from ledger.index.cover import Piece, cover, union_weight
 from ledger.index.relatives import Comparer, Relative, is_edited, is_reworded
 from ledger.index.rules import WORD_WEIGHT
@@ -36,7 +36,7 @@ class Evidence:
 
     pasted: Text
     matches: list[Match] = field(default_factory=list)
-    common: Common = field(default_factory=Common)  # what many hold of the text
+    common: Common = field(default_factory=nothing_common)  # what many hold of the text
     capped: bool = False  # candidates were left uncompared
     whole_holders: Holders | None = None  # of the whole text, if many hold it as it is
     relatives: Sequence[Relative] = ()  # the best of each window, enough for a claim or not, if they were looked for

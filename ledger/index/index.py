@@ -13,7 +13,7 @@ from ledger.errors import NotFound, ParseError, StoreError
 from ledger.index import private, store
 from ledger.index.batch import Batch
 from ledger.index.columns import distinct
-from ledger.index.common import Common, frequent_hashes, held_by_many
+from ledger.index.common import Common, frequent_hashes
 from ledger.index.judge import judge, too_short, unchecked
 from ledger.index.loading import Load, Output
 from ledger.index.merging import merge_step
@@ -212,13 +212,12 @@ class ContentIndex:
 
     def _common(self, postings: Postings, source: ContentSource) -> Common:
         """The hashes that many different outputs or registrants have."""
-        frequent = frequent_hashes(postings)
-        records = sorted(set().union(*frequent.values()))
-        if not records:
-            return Common()
-        with store.reading(self._engine) as connection:
-            digests = store.digests_of(connection, records)
-        return Common(held_by_many(frequent, digests), held_by_many(frequent, source.registrants_of(records)))
+
+        def outputs_of(records: Sequence[int]) -> dict[int, int]:
+            with store.reading(self._engine) as connection:
+                return store.digests_of(connection, records)
+
+        return Common(frequent_hashes(postings), outputs_of, source.registrants_of)
 
     def _vocabulary(self, pasted: Text) -> Callable[[], Vocabulary]:
         """What the index knows of the text's terms; read when first asked for."""

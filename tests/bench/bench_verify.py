@@ -7,7 +7,8 @@ contents are not part of the measurement. Seven kinds of pasted text: a whole ou
 inside somebody else's paragraph, 60 characters of a Chinese output, an output with every tenth word replaced, a text of
 the same kind that is not registered, and a page of another book. Times are in milliseconds: of the clock, and of the
 processor, which other programs disturb less. Cold: after the operating system was told to forget the database file
-(SQLite only). The database is a fresh temporary file unless a URL of an empty database is given.
+(SQLite only). The database is a fresh temporary file unless a URL of an empty database is given; a million records take
+about 2.4 GB of disk.
 """
 
 import argparse
