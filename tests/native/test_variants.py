@@ -114,6 +114,11 @@ def test_every_allocation_that_fails_is_reported_and_leaves_nothing(tmp_path: Pa
     assert sessions == 7
 
 
+@on_x86_64
+def test_the_ledger_s_hashes_without_avx2(tmp_path: Path) -> None:
+    builds.check_extension(tmp_path, "ledger/compiled/build.py", ["-DRAIL_PORTABLE", "-O2"], LEDGER_TESTS[1:2])
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("script", "files"),
