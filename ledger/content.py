@@ -155,7 +155,7 @@ def _check_bytes(field: str, value: bytes, least: int, most: int) -> None:
 def _check_ids(field: str, ids: tuple[int, ...]) -> None:
     if not isinstance(ids, tuple) or len(ids) > TOKENS_MAX:
         raise _refused(field, f"is not a tuple of at most {TOKENS_MAX} token ids")
-    if not all(type(item) is int and 0 <= item <= TOKEN_ID_MAX for item in ids):
+    if set(map(type, ids)) - {int} or not 0 <= min(ids, default=0) <= max(ids, default=0) <= TOKEN_ID_MAX:
         raise _refused(field, f"holds something that is no token id in 0..{TOKEN_ID_MAX}")
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
+from ledger.rows import Among
 from ledger.store import is_leaf_index, pages
 from ledger.tables import contents
 
@@ -15,9 +17,8 @@ _CONTENTS_AFTER = (
     .order_by(contents.c.leaf_index)
     .limit(bindparam("count"))
 )
-_PUBLIC_AMONG = select(contents.c.leaf_index).where(
-    contents.c.leaf_index.in_(bindparam("leaf_indexes", expanding=True)), contents.c.visibility == "public"
-)
+_CONTENTS = select(contents).where(Among(contents.c.leaf_index))
+_PUBLIC_AMONG = select(contents.c.leaf_index).where(Among(contents.c.leaf_index), contents.c.visibility == "public")
 _COUNT_BY_VISIBILITY = select(contents.c.visibility, func.count().label("number")).group_by(contents.c.visibility)
 _INSERT_CONTENT = insert(contents)
 _DELETE_CONTENT = delete(contents).where(contents.c.leaf_index == bindparam("erased_index"))
@@ -42,19 +43,24 @@ def content_at(connection: Connection, leaf_index: int) -> ContentRow | None:
     if not is_leaf_index(leaf_index):
         return None
     row = connection.execute(_CONTENT, {"leaf_index": leaf_index}).one_or_none()
-    return ContentRow(row.leaf_index, row.visibility, bytes(row.body)) if row is not None else None
+    return _content(row) if row is not None else None
+
+
+def contents_at(connection: Connection, leaf_indexes: Collection[int]) -> list[ContentRow]:
+    """Those of the contents that exist, in order."""
+    wanted = pages(sorted(filter(is_leaf_index, leaf_indexes)))
+    return [_content(row) for page in wanted for row in connection.execute(_CONTENTS, {"values": page})]
 
 
 def contents_after(connection: Connection, leaf_index: int, limit: int) -> list[ContentRow]:
     """The next contents, in order."""
-    rows = connection.execute(_CONTENTS_AFTER, {"leaf_index": leaf_index, "count": limit})
-    return [ContentRow(row.leaf_index, row.visibility, bytes(row.body)) for row in rows]
+    return [_content(row) for row in connection.execute(_CONTENTS_AFTER, {"leaf_index": leaf_index, "count": limit})]
 
 
 def public_among(connection: Connection, leaf_indexes: Collection[int]) -> set[int]:
     found: set[int] = set()
     for page in pages(sorted(leaf_indexes)):
-        found.update(connection.scalars(_PUBLIC_AMONG, {"leaf_indexes": page}))
+        found.update(connection.scalars(_PUBLIC_AMONG, {"values": page}))
     return found
 
 
@@ -64,3 +70,7 @@ def delete_content(connection: Connection, leaf_index: int) -> None:
 
 def count_by_visibility(connection: Connection) -> dict[str, int]:
     return {row.visibility: row.number for row in connection.execute(_COUNT_BY_VISIBILITY)}
+
+
+def _content(row: Row[Any]) -> ContentRow:
+    return ContentRow(row.leaf_index, row.visibility, bytes(row.body))

@@ -223,6 +223,14 @@ class LogReader:
             found = content_store.content_at(connection, index)
         return decode_content(found.body, found.visibility) if found is not None else None
 
+    def contents_of(self, indexes: Collection[int]) -> dict[int, Content]:
+        """The contents of those of some entries that have one. ParseError if one is damaged."""
+        with self._database.read() as connection:
+            return {
+                row.leaf_index: decode_content(row.body, row.visibility)
+                for row in content_store.contents_at(connection, indexes)
+            }
+
     def public_among(self, indexes: Collection[int]) -> set[int]:
         """Those of some entries whose content is stored and public."""
         with self._database.read() as connection:

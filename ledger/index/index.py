@@ -58,8 +58,8 @@ class ContentSource(Protocol):
     def contents(self, after_index: int) -> Iterator[tuple[int, RecordContent]]:
         """Contents of the records after one, ascending, as far as they are committed and not erased."""
 
-    def content(self, index: int) -> RecordContent | None:
-        """The content of one record; None: it has none, or no longer."""
+    def contents_of(self, indexes: Collection[int]) -> Mapping[int, RecordContent]:
+        """The contents of these records, of those that have one and have it still."""
 
     def registrants_of(self, indexes: Collection[int]) -> Mapping[int, int]:
         """For each of these records, the entry that registered the key which signed it."""
@@ -276,13 +276,17 @@ def _read_batch(source: ContentSource, cursor: int) -> Batch:
 
 
 def _loader(source: ContentSource) -> Load:
-    def load(record_id: int) -> Output | None:
+    def load(record_ids: Sequence[int]) -> list[Output | None]:
         try:
-            content = source.content(record_id)
+            contents = source.contents_of(record_ids)
         except ParseError as error:  # the store's fault, not the pasted text's
-            raise StoreError("record_damaged", f"record {record_id} cannot be read: {error}") from error
-        if content is None or content.visibility not in _MATCHED:
-            return None
-        return Output(content.prompt_text, content.output_text)
+            raise StoreError("record_damaged", f"a record cannot be read: {error}") from error
+        return [_output_of(contents.get(record_id)) for record_id in record_ids]
 
     return load
+
+
+def _output_of(content: RecordContent | None) -> Output | None:
+    if content is None or content.visibility not in _MATCHED:
+        return None
+    return Output(content.prompt_text, content.output_text)

@@ -1,6 +1,6 @@
 """What the layers of a check read of a record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -12,5 +12,5 @@ class Output:
     output_text: str
 
 
-# The output of a record that may be matched; None: erased or private by now.
-Load = Callable[[int], Output | None]
+# The outputs of records, in their order; None: erased or private by now.
+Load = Callable[[Sequence[int]], list[Output | None]]

@@ -9,12 +9,13 @@ from ledger.compiled.matching import UInt32s
 from ledger.index.calibration import point_of, scores_of
 from ledger.index.cover import Piece, split_run, union_weight
 from ledger.index.echo import echoed_units
-from ledger.index.loading import Load
+from ledger.index.loading import Load, Output
 from ledger.index.resemblance import Shares, Window
 from ledger.index.rules import (
     BY_TERMS_MAX,
     COMPARED_MAX,
     EDITED_WEIGHT_MIN,
+    LOADED_AT_ONCE,
     LOADED_CHARS_MAX,
     RELATIVE_TERMS_MIN,
     REWORDED_WEIGHT_MIN,
@@ -115,7 +116,7 @@ class Comparer:
         window = Window.of(terms[start : min(end, len(terms))], self.known.weigh)
         candidates = dict.fromkeys(self._by_terms(window))
         candidates |= dict.fromkeys(self.shingled[: COMPARED_MAX - len(candidates)])
-        compared = [(record_id, record) for record_id in candidates if (record := self._load(record_id)) is not None]
+        compared = self._loaded(list(candidates))
         if not compared:
             return None
         regions = [window.region_of(record.text.terms) for _, record in compared]
@@ -145,19 +146,27 @@ class Comparer:
             chosen[term] = weights[term]
         return self.known.find(chosen, BY_TERMS_MAX) if chosen else []
 
-    def _load(self, record_id: int) -> _Compared | None:
-        if record_id in self._records:
-            return self._records[record_id]
-        if self._chars > LOADED_CHARS_MAX:
-            self.capped = True
+    def _loaded(self, record_ids: Sequence[int]) -> list[tuple[int, _Compared]]:
+        """Those of the records that may be matched, and that there is room for."""
+        new = [record_id for record_id in record_ids if record_id not in self._records]
+        while new and self._has_room():
+            page, new = new[:LOADED_AT_ONCE], new[LOADED_AT_ONCE:]
+            for record_id, output in zip(page, self.load(page), strict=True):
+                if not self._has_room():
+                    break
+                self._records[record_id] = self._compared(output)
+        return [(record_id, record) for record_id in record_ids if (record := self._records.get(record_id)) is not None]
+
+    def _has_room(self) -> bool:
+        """Whether another record may be compared; it is remembered if one could not."""
+        self.capped = self.capped or self._chars > LOADED_CHARS_MAX
+        return self._chars <= LOADED_CHARS_MAX
+
+    def _compared(self, output: Output | None) -> _Compared | None:
+        if output is None:
             return None
-        output = self.load(record_id)
-        loaded = None
-        if output is not None:
-            self._chars += len(output.output_text) + len(output.prompt_text)
-            loaded = _Compared(Text(output.output_text), Text(output.prompt_text))
-        self._records[record_id] = loaded
-        return loaded
+        self._chars += len(output.output_text) + len(output.prompt_text)
+        return _Compared(Text(output.output_text), Text(output.prompt_text))
 
     def _relative(
         self,

@@ -62,4 +62,5 @@ WINDOWS_MAX: Final = 16  # of one text: about 1,700 words; the rest is not searc
 EDITED_WEIGHT_MIN: Final = 16 * WORD_WEIGHT  # shortest text that may be called an edited copy
 RELATIVE_TERMS_MIN: Final = 8  # different terms that a copy must have: a few words over and over agree by themselves
 REWORDED_WEIGHT_MIN: Final = 50 * WORD_WEIGHT  # shortest text that may be called reworded
+LOADED_AT_ONCE: Final = 8  # records: a few are in memory beside those that are compared
 LOADED_CHARS_MAX: Final = 1_500_000  # code points of outputs and prompts that are compared for one verdict

@@ -1,7 +1,7 @@
 """The layers of one check: which records hold the pasted text or runs of it. No database. SPEC.md sections 4 and 7."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +27,10 @@ from ledger.index.text import Text
 from ledger.index.verdict import Layer
 
 
-def find_exact(pasted: Text, record_ids: Iterable[int], load: Load) -> Evidence:
+def find_exact(pasted: Text, record_ids: Sequence[int], load: Load) -> Evidence:
     """The records among these whose output is the pasted text, as it is or in normal form."""
     evidence = Evidence(pasted)
-    for record_id in record_ids:
-        output = load(record_id)
+    for record_id, output in zip(record_ids, load(record_ids), strict=True):
         if output is None:
             continue
         record = Text(output.output_text)
@@ -102,7 +101,7 @@ def _compare(
 
     Where the prompt takes a part of a run, a rest of fewer than 8 words is left out.
     """
-    output = load(record_id)
+    [output] = load([record_id])
     budget.records += 1
     if output is None:
         return None

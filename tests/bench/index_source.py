@@ -58,8 +58,8 @@ class MadeRecords:
         for number in range(after_index + 1, self.count):
             yield number, Record(self.text(number))
 
-    def content(self, index: int) -> Record | None:
-        return Record(self.text(index)) if 0 <= index < self.count else None
+    def contents_of(self, indexes: Collection[int]) -> dict[int, Record]:
+        return {index: Record(self.text(index)) for index in indexes if 0 <= index < self.count}
 
     def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
         """Twenty operators take turns."""

@@ -54,8 +54,8 @@ class Source:
             if index > after_index and index in self.records:
                 yield index, self.records[index]
 
-    def content(self, index: int) -> Record | None:
-        return self.records.get(index)
+    def contents_of(self, indexes: Collection[int]) -> dict[int, Record]:
+        return {index: self.records[index] for index in indexes if index in self.records}
 
     def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
         return {index: self.records[index].registrant for index in indexes if index in self.records}

@@ -3,7 +3,7 @@
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 from index_samples import Source, check_spans, made_up, prose, source_of
@@ -124,9 +124,9 @@ def test_many_records_of_one_phrase_cost_a_bounded_search(indexed: Indexed) -> N
         def contents(self, after_index: int) -> object:
             return source.contents(after_index)
 
-        def content(self, number: int) -> object:
-            loads.append(number)
-            return source.content(number)
+        def contents_of(self, numbers: Collection[int]) -> object:
+            loads.extend(numbers)
+            return source.contents_of(numbers)
 
         def registrants_of(self, indexes: object) -> object:
             return source.registrants_of(indexes)  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """The index in a database: incremental, idempotent, removable, rebuilt to the same answers."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from index_rows import rows
@@ -191,9 +191,9 @@ def test_rebuild_during_a_check_does_not_say_none(index: ContentIndex) -> None:
     words = source.records[6].output_text.split()
 
     class Emptying(Source):
-        def content(self, number: int) -> Record | None:
+        def contents_of(self, _indexes: Collection[int]) -> dict[int, Record]:
             index.rebuild(Source())
-            return None
+            return {}
 
     shared = Emptying(source.records)
     assert _reason(index.verify(" ".join(words), shared)) == "index_incomplete"
@@ -254,7 +254,7 @@ def test_damaged_record_is_a_fault_of_the_store(index: ContentIndex) -> None:
     index.catch_up(source)
 
     class Damaged(Source):
-        def content(self, index: int) -> Record | None:
+        def contents_of(self, _indexes: Collection[int]) -> dict[int, Record]:
             raise ParseError("content_body", "stored content does not parse")
 
     with pytest.raises(StoreError) as caught:

@@ -75,8 +75,8 @@ class _Records:
     def contents(self, after_index: int) -> Iterator[tuple[int, Registered]]:
         yield from enumerate(self.records[after_index + 1 :], after_index + 1)
 
-    def content(self, index: int) -> Registered | None:
-        return self.records[index]
+    def contents_of(self, indexes: Collection[int]) -> dict[int, Registered]:
+        return {index: self.records[index] for index in indexes}
 
     def registrants_of(self, indexes: Collection[int]) -> dict[int, int]:
         return dict.fromkeys(indexes, 0)
