@@ -23,7 +23,7 @@ from web.cli.output import CommandError, Exit, emit_json, progress, say, verdict
 @option(
     "--limit",
     type=click.IntRange(1, 100_000),
-    default=150,
+    default=100,
     show_default=True,
     help="Texts of each edit and length, at most; four times as many of each class of negatives.",
 )

@@ -33,7 +33,7 @@ def thresholds(folder: Path, limit: int, as_json: bool) -> int:
 
     The other half is not looked at: neither its texts nor its registered outputs. For each length, `reworded` is the
     least score that at most 1 % of human texts reach (of each of N1, N2, N5), `edited` the least aligned share that at
-    most 5 % of other answers to the same prompt reach (of each of N3, N4). Beside them, how many texts are excerpts.
+    most 1 % of other answers to the same prompt reach (of each of N3, N4). Beside them, how many texts are excerpts.
     """
     from ledger.index.calibration import POINTS
     from web.bench.matching import fit, sets

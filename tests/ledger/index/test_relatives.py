@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -147,8 +148,21 @@ def test_thai_edited(indexed: Indexed) -> None:
     assert (verdict.verdict, verdict.records[0].record_id) == ("edited", 4)
 
 
+def test_examined_text_has_its_best_relatives_even_without_a_claim(indexed: Indexed) -> None:
+    source = source_of(*(prose(number, 120) for number in range(20)))
+    index, output = indexed(source), source.records[6].output_text
+    verdict, (relative,) = index.examine(" ".join(shuffled_near(output).split()[:49]), source)
+    assert (verdict.verdict, relative.record_id) == ("none", 6) and relative.score > 0
+    verdict, (relative,) = index.examine(edited(output, 8), source)
+    assert verdict.records[0].resemblance is not None
+    assert verdict.records[0].resemblance.aligned_permille == relative.aligned_permille
+    assert [len(index.examine(text, source)[1]) for text in (output, "a few words")] == [0, 0]
+
+
 def test_points_are_in_order_and_met() -> None:
     assert [point.words for point in POINTS] == sorted(point.words for point in POINTS)
+    for one, other in pairwise(POINTS):
+        assert one.reworded >= other.reworded and one.edited >= other.edited >= other.floor
     for point in POINTS:
         assert point_of(point.words * WORD_WEIGHT) == point
     assert point_of(10**6) == POINTS[-1] and point_of(WORD_WEIGHT) == POINTS[0]

@@ -1,7 +1,7 @@
 """The thresholds of `ledger.index.calibration`, from one half of the rows: `rail bench thresholds`.
 
 `reworded` of a length is the least score that at most 1 % of the texts of each class of human texts (N1, N2, N5) reach,
-cut to that length; `edited` the least aligned share that at most 5 % of each class of other answers (N3, N4) reach.
+cut to that length; `edited` the least aligned share that at most 1 % of each class of other answers (N3, N4) reach.
 Verbatim hits count as texts that reach neither. A class with few texts of a length sets nothing there. Both numbers are
 rounded up to tens, and are no less than those of greater lengths.
 """
@@ -16,8 +16,7 @@ from web.bench.matching.methods import VERBATIM, Found
 from web.bench.matching.sets import Sets
 
 LENGTHS: Final = (*(point.words for point in POINTS), 0)  # words; 0: whole texts, of which only verbatim hits are told
-REWORDED_RATE: Final = 0.01
-EDITED_RATE: Final = 0.05
+RATE: Final = 0.01
 TEXTS_MIN: Final = 100  # of a class: fewer bear out no rate of 1 %
 _HUMAN: Final = ("N1", "N2", "N5")
 _ANSWERS: Final = ("N3", "N4")
@@ -33,8 +32,8 @@ class Reached:
     kind: str  # N1 to N5, or OUTPUTS
     texts: int
     verbatim: float  # share that is exact or an excerpt
-    score: int | None  # the least that at most REWORDED_RATE reach; None where it sets nothing
-    aligned: int | None  # the least share, in thousandths, that at most EDITED_RATE reach
+    score: int | None  # the least that at most RATE reach; None where it sets nothing
+    aligned: int | None  # the least share, in thousandths, that at most RATE reach
 
 
 def measure(sets: Sets, find: Callable[[str], Found], limit: int, tell: Tell) -> list[Reached]:
@@ -67,8 +66,8 @@ def _reached(words: int, kind: str, found: Sequence[Found]) -> Reached:
         kind,
         len(found),
         round(sum(verbatim) / max(1, len(found)), 4),
-        least(scores, REWORDED_RATE) if sets_one and kind in _HUMAN else None,
-        least([each.aligned for each in found], EDITED_RATE) if sets_one and kind in _ANSWERS else None,
+        least(scores, RATE) if sets_one and kind in _HUMAN else None,
+        least([each.aligned for each in found], RATE) if sets_one and kind in _ANSWERS else None,
     )
 
 
