@@ -22,23 +22,27 @@ static const uint8_t ORDER[12][16] = {
     {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, {14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
 };
 
-INLINE uint64_t load64_le(const uint8_t *bytes) {
+INLINE uint64_t load64_le(const uint8_t *bytes)
+{
     uint64_t word = 0;
     for (int i = 7; i >= 0; i--)
         word = word << 8 | bytes[i];
     return word;
 }
 
-INLINE void fill(lanes *vector, uint64_t word) {
+INLINE void fill(lanes *vector, uint64_t word)
+{
     *vector = (lanes){word, word, word, word};
 }
 
-INLINE void turn(lanes *word, const lanes *other, int right) {
+INLINE void turn(lanes *word, const lanes *other, int right)
+{
     *word ^= *other;
     *word = *word >> right | *word << (64 - right);
 }
 
-INLINE void mix(lanes v[16], int a, int b, int c, int d, const lanes *x, const lanes *y) {
+INLINE void mix(lanes v[16], int a, int b, int c, int d, const lanes *x, const lanes *y)
+{
     v[a] += v[b] + *x;
     turn(&v[d], &v[a], 32);
     v[c] += v[d];
@@ -49,7 +53,8 @@ INLINE void mix(lanes v[16], int a, int b, int c, int d, const lanes *x, const l
     turn(&v[b], &v[c], 63);
 }
 
-INLINE void run_rounds(lanes v[16], const lanes m[16]) {
+INLINE void run_rounds(lanes v[16], const lanes m[16])
+{
 #pragma GCC unroll 12
     for (int round = 0; round < 12; round++) {
         const uint8_t *order = ORDER[round];
@@ -63,7 +68,8 @@ INLINE void run_rounds(lanes v[16], const lanes m[16]) {
 }
 
 /* Eight bytes of a text from a place on, zeros behind its end. */
-INLINE uint64_t word_at(const uint8_t *text, size_t length, size_t place) {
+INLINE uint64_t word_at(const uint8_t *text, size_t length, size_t place)
+{
     if (place + 8 <= length)
         return load64_le(text + place);
     uint64_t word = 0;
@@ -73,7 +79,8 @@ INLINE uint64_t word_at(const uint8_t *text, size_t length, size_t place) {
 }
 
 INLINE void hash(const uint8_t *const texts[BLAKE2B_LANES], const size_t lengths[BLAKE2B_LANES], int size,
-                 const uint8_t person[BLAKE2B_PERSON_BYTES], uint64_t digests[BLAKE2B_LANES]) {
+                 const uint8_t person[BLAKE2B_PERSON_BYTES], uint64_t digests[BLAKE2B_LANES])
+{
     lanes h[8], v[16], m[16], hashed = {0}, last = {0}, here = {0};
     size_t longest = 0;
     for (int i = 0; i < 8; i++)
@@ -116,13 +123,15 @@ INLINE void hash(const uint8_t *const texts[BLAKE2B_LANES], const size_t lengths
 __attribute__((target("avx2"))) static void hash_avx2(const uint8_t *const texts[BLAKE2B_LANES],
                                                       const size_t lengths[BLAKE2B_LANES], int size,
                                                       const uint8_t person[BLAKE2B_PERSON_BYTES],
-                                                      uint64_t digests[BLAKE2B_LANES]) {
+                                                      uint64_t digests[BLAKE2B_LANES])
+{
     hash(texts, lengths, size, person, digests);
 }
 #endif
 
 void rail_blake2b(const uint8_t *const texts[BLAKE2B_LANES], const size_t lengths[BLAKE2B_LANES], int size,
-                  const uint8_t person[BLAKE2B_PERSON_BYTES], uint64_t digests[BLAKE2B_LANES]) {
+                  const uint8_t person[BLAKE2B_PERSON_BYTES], uint64_t digests[BLAKE2B_LANES])
+{
 #if defined(__x86_64__) && !defined(RAIL_PORTABLE)
     if (__builtin_cpu_supports("avx2")) {
         hash_avx2(texts, lengths, size, person, digests);

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static uint64_t load_be(const uint8_t *bytes, int64_t size) {
+static uint64_t load_be(const uint8_t *bytes, int64_t size)
+{
     uint64_t number = 0;
     for (int64_t i = 0; i < size; i++)
         number = number << 8 | bytes[i];
@@ -11,7 +12,8 @@ static uint64_t load_be(const uint8_t *bytes, int64_t size) {
 }
 
 /* The first of a block's sorted rests that is not less than the key's. */
-static int64_t first_of(const uint8_t *rests, int64_t count, int64_t size, uint64_t rest) {
+static int64_t first_of(const uint8_t *rests, int64_t count, int64_t size, uint64_t rest)
+{
     int64_t low = 0, high = count;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
@@ -26,7 +28,8 @@ static int64_t first_of(const uint8_t *rests, int64_t count, int64_t size, uint6
 int64_t rail_find_entries(const uint8_t *data, const int64_t *starts, const int64_t *ends, int64_t blocks,
                           const uint64_t *keys, const int64_t *key_of, const int64_t *layout_of,
                           const int64_t *layouts, int64_t limit,
-                          int64_t *found, int64_t *last, int64_t *key_found, int64_t *records, uint16_t *edges) {
+                          int64_t *found, int64_t *last, int64_t *key_found, int64_t *records, uint16_t *edges)
+{
     int64_t total = 0;
     for (int64_t i = 0; i < blocks; i++) {
         const int64_t *layout = layouts + 4 * layout_of[i];

@@ -2,7 +2,8 @@
 #include "matching.h"
 
 /* Whether a character shortens a run: a second space or hyphen, a fourth full stop, a space at the beginning. */
-static int is_more(const uint32_t *out, int64_t count, uint32_t c) {
+static int is_more(const uint32_t *out, int64_t count, uint32_t c)
+{
     if (c == ' ')
         return !count || out[count - 1] == ' ';
     if (c == '-')
@@ -11,7 +12,8 @@ static int is_more(const uint32_t *out, int64_t count, uint32_t c) {
 }
 
 int64_t rail_fold(const uint32_t *text, int64_t length, const uint32_t *table, int64_t size,
-                  const uint32_t *expansions, int64_t room, uint32_t *out) {
+                  const uint32_t *expansions, int64_t room, uint32_t *out)
+{
     int64_t count = 0;
     for (int64_t i = 0; i < length; i++) {
         uint32_t entry = text[i] < size ? table[text[i]] : FOLD_LONG_WAY;

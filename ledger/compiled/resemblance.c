@@ -2,7 +2,8 @@
  * window's, -1 where a term is none of them. */
 #include "matching.h"
 
-void rail_places(const uint32_t *known, int64_t known_count, const uint32_t *terms, int64_t count, int32_t *places) {
+void rail_places(const uint32_t *known, int64_t known_count, const uint32_t *terms, int64_t count, int32_t *places)
+{
     for (int64_t i = 0; i < count; i++) {
         int64_t low = 0, high = known_count;
         while (low < high) {
@@ -16,7 +17,8 @@ void rail_places(const uint32_t *known, int64_t known_count, const uint32_t *ter
     }
 }
 
-int64_t rail_region(const int32_t *places, int64_t count, int64_t size, const int32_t *weights, int32_t *inside) {
+int64_t rail_region(const int32_t *places, int64_t count, int64_t size, const int32_t *weights, int32_t *inside)
+{
     int64_t best = 0, total = 0, start = 0;
     for (int64_t i = 0; i < count; i++) {
         int32_t place = places[i], left = i >= size ? places[i - size] : -1;
@@ -32,7 +34,8 @@ int64_t rail_region(const int32_t *places, int64_t count, int64_t size, const in
     return start;
 }
 
-int64_t rail_terms_weight(const int32_t *places, int64_t count, const int32_t *weights, uint8_t *seen) {
+int64_t rail_terms_weight(const int32_t *places, int64_t count, const int32_t *weights, uint8_t *seen)
+{
     int64_t total = 0;
     for (int64_t i = 0; i < count; i++) {
         if (places[i] >= 0 && !seen[places[i]]) {
@@ -45,7 +48,8 @@ int64_t rail_terms_weight(const int32_t *places, int64_t count, const int32_t *w
 
 /* The weight of one pair, if it is known and was not seen. */
 static int64_t pair_weight(int64_t pair, const int64_t *pairs, int64_t pair_count, const int32_t *weights,
-                           uint8_t *seen) {
+                           uint8_t *seen)
+{
     int64_t low = 0, high = pair_count;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
@@ -61,7 +65,8 @@ static int64_t pair_weight(int64_t pair, const int64_t *pairs, int64_t pair_coun
 }
 
 int64_t rail_pairs_weight(const int32_t *places, int64_t count, int64_t near, const int64_t *pairs, int64_t pair_count,
-                          const int32_t *weights, uint8_t *seen) {
+                          const int32_t *weights, uint8_t *seen)
+{
     int64_t total = 0;
     for (int64_t i = 0; i < count; i++) {
         for (int64_t j = i + 1; places[i] >= 0 && j < count && j <= i + near; j++) {

@@ -1,7 +1,8 @@
 /* Cuts a normal form into units: ledger/index/SPEC.md section 2. */
 #include "matching.h"
 
-static int32_t put_utf8(uint8_t *out, uint32_t c) {
+static int32_t put_utf8(uint8_t *out, uint32_t c)
+{
     if (c < 0x80) {
         out[0] = (uint8_t)c;
         return 1;
@@ -25,7 +26,8 @@ static int32_t put_utf8(uint8_t *out, uint32_t c) {
 }
 
 /* The end of the word that begins at `place` with a letter: letters, marks after them, apostrophes between letters. */
-static int64_t word_end(const uint32_t *text, int64_t length, const uint8_t *classes, int64_t place) {
+static int64_t word_end(const uint32_t *text, int64_t length, const uint8_t *classes, int64_t place)
+{
     while (place < length) {
         if (classes[text[place]] & (UNIT_LETTER | UNIT_MARK))
             place++;
@@ -38,7 +40,8 @@ static int64_t word_end(const uint32_t *text, int64_t length, const uint8_t *cla
 }
 
 int64_t rail_units(const uint32_t *text, int64_t length, const uint8_t *classes, int64_t weight_max,
-                   const int32_t *weights, int32_t *columns, uint8_t *joined) {
+                   const int32_t *weights, int32_t *columns, uint8_t *joined)
+{
     int32_t *starts = columns, *ends = starts + length + 1, *totals = ends + length + 1, *bounds = totals + length + 1;
     int64_t count = 0;
     int32_t total = 0, used = 0;
