@@ -42,16 +42,17 @@ class _Counted(MadeRecords):
     """Records that are counted on their way into the index, and the processor time of making them."""
 
     making = 0.0  # seconds
+    begun = 0.0  # when the first was asked for
 
     def contents(self, after_index: int) -> Iterator[tuple[int, Record]]:
-        clock, number = time.perf_counter(), after_index
+        self.begun = self.begun or time.perf_counter()
         for number in range(after_index + 1, self.count):
             started = time.thread_time()
             record = Record(self.text(number))
             self.making += time.thread_time() - started
             yield number, record
             if number % SHOWN_EVERY == SHOWN_EVERY - 1:
-                print(f"          {number + 1} read after {time.perf_counter() - clock:.0f} s", flush=True)
+                print(f"          {number + 1} read after {time.perf_counter() - self.begun:.0f} s", flush=True)
 
 
 def main() -> int:
