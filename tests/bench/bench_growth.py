@@ -3,9 +3,10 @@
     .venv/bin/python tests/bench/bench_growth.py [--sizes N,N] [--postgresql URL] [--postgresql-sizes N,N]
 
 Statements without content are signed beforehand, a batch of 500 at a time, and timed through `Log.submit_many`; a line
-is about the growth since the line before. "us" is processor time of this process for each append. "tree B" is the leaf
-hash in its row and the table of the hashes above. "MiB" is the most that this process, the sequencer's, has held while
-it grew.
+is about the growth since the line before, or with `--timed N` about the last N leaves of it: those before them are then
+put into the database by the thousand, as rows like the sequencer's, whose statements are random bytes of the same size.
+"us" is processor time of this process for each append. "tree B" is the leaf hash in its row and the table of the hashes
+above. "MiB" is the most that this process, the sequencer's, has held while it was timed.
 """
 
 import argparse
@@ -20,13 +21,17 @@ sys.path[:0] = [str(Path(__file__).parents[2])]
 
 from bench_append import POSTGRESQL, postgresql_url, sqlite_url  # noqa: E402 - the path first
 from bench_storage import sizes  # noqa: E402
+from filled_log import fill  # noqa: E402
 from log_samples import LOG_KEY, MODEL_ROOT, ORIGIN, Run  # noqa: E402
 from this_run import print_run  # noqa: E402
 
 from ledger.log import Log  # noqa: E402
+from ledger.merkle import SIZE_MAX  # noqa: E402
 from web.hammer.statements import sign_generations  # noqa: E402
 
 BATCH = 500
+FILLED = 100_000  # leaves in one transaction
+STATEMENT_BYTES = 555  # of those that are timed
 HASH_BYTES = 32
 KIBIBYTES_PER_MEBIBYTE = 1024
 
@@ -57,12 +62,20 @@ def peak_mebibytes() -> int:
     return int(line.split()[1]) // KIBIBYTES_PER_MEBIBYTE
 
 
-def measure(name: str, url: str, wanted: list[int]) -> None:
+def fill_up(log: Log, run: Run, size: int) -> None:
+    """Rows up to this size that nobody timed."""
+    while (now := log.size()) < size:
+        fill(log, min(size, now + FILLED), LOG_KEY, lambda _: os.urandom(STATEMENT_BYTES))
+    run.counter = log.next_counter(run.id)
+
+
+def measure(name: str, url: str, wanted: list[int], timed: int) -> None:
     run = Run()
     with Log.create(url, ORIGIN, LOG_KEY) as log:
         empty = sizes(log.engine)
         log.submit_many(run.registrations())
         for size in wanted:
+            fill_up(log, run, size - timed)
             before = log.size()
             forget_peak()
             times, used = grow(log, run, size)
@@ -89,6 +102,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=numbers, default="10000,100000,1000000", help="[default: %(default)s]")
     parser.add_argument("--postgresql", default=POSTGRESQL, metavar="URL", help="a server; empty: leave it out")
     parser.add_argument("--postgresql-sizes", type=numbers, default="10000,100000,1000000", help="likewise")
+    parser.add_argument("--timed", type=int, metavar="N", default=SIZE_MAX, help="leaves before a size [default: all]")
     parser.add_argument("--folder", metavar="DIR", help="where the SQLite file goes; default: the temporary folder")
     arguments = parser.parse_args()
     print_run()
@@ -97,10 +111,10 @@ def main() -> None:
         f"{'leaf B':>9}{'tree B':>8}{'MiB':>6}{'fsck/s':>11}"
     )
     with sqlite_url(arguments.folder) as url:
-        measure("SQLite", url, arguments.sizes)
+        measure("SQLite", url, arguments.sizes, arguments.timed)
     if arguments.postgresql:
         with postgresql_url(arguments.postgresql) as url:
-            measure("PostgreSQL", url, arguments.postgresql_sizes)
+            measure("PostgreSQL", url, arguments.postgresql_sizes, arguments.timed)
 
 
 if __name__ == "__main__":
