@@ -5,13 +5,13 @@ RAIL_CFLAGS="-fsanitize=address,undefined" run the plain loops (`test_*_target.p
 """
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import atheris
 
 HERE = Path(__file__).resolve().parent
+CORPORA = HERE.parents[1] / "var" / "fuzz"  # kept: the next run begins with what this one found
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 with atheris.instrument_imports(include=["inference", "ledger"]):
@@ -37,12 +37,13 @@ def main() -> None:
         **ledger_seeds.seeds(),
         "tokenizer": tokenizer_target.tokenizer_seeds(),
     }
-    with tempfile.TemporaryDirectory() as corpus:
-        for number, data in enumerate(seeds[name]):
-            (Path(corpus) / str(number)).write_bytes(data)
-        limits = [f"-runs={executions}", "-max_len=100000", "-rss_limit_mb=4096", "-timeout=600"]
-        atheris.Setup([sys.argv[0], corpus, *limits], targets[name])
-        atheris.Fuzz()
+    corpus = CORPORA / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(seeds[name]):
+        (corpus / str(number)).write_bytes(data)
+    limits = [f"-runs={executions}", "-max_len=100000", "-rss_limit_mb=4096", "-timeout=600"]
+    atheris.Setup([sys.argv[0], str(corpus), *limits], targets[name])
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -3,84 +3,30 @@
 Starts two servers of its own, where PostgreSQL's programs are installed.
 """
 
-import os
-import pwd
 import shutil
-import socket
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
 from log_samples import LOG_KEY, ORIGIN, Run
+from own_server import WAIT_SECONDS, Server, as_server, free_port, give_to_server, needs_programs
 
 from ledger.errors import LedgerError, StoreError
 from ledger.log import Entry, Log
 from ledger.merkle import check_consistency, leaf_hash
 from ledger.receipt import check_receipt
 
-PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-WAIT_SECONDS = 60
-
-pytestmark = [
-    pytest.mark.postgres,
-    pytest.mark.skipif(PROGRAMS is None, reason="needs PostgreSQL's programs in /usr/lib/postgresql"),
-]
-
-
-def as_server(program: str, *arguments: object) -> None:
-    """One of PostgreSQL's programs, as a user that it accepts: it refuses to run as root."""
-    assert PROGRAMS is not None
-    user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
-    # To a file, not a pipe: the server that is started would keep the pipe open.
-    with tempfile.TemporaryFile() as output:
-        command = [str(PROGRAMS / program), *map(str, arguments)]
-        done = subprocess.run(command, stdout=output, stderr=output, cwd="/", timeout=WAIT_SECONDS, **user)
-        output.seek(0)
-        assert done.returncode == 0, output.read().decode()
-
-
-@dataclass
-class Server:
-    folder: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
-
-    def start(self) -> None:
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c shared_buffers=16MB"
-        as_server("pg_ctl", "start", "-w", "-D", self.folder, "-l", self.folder / "log", "-o", options)
-
-    def control(self, action: str, *arguments: str) -> None:
-        as_server("pg_ctl", action, "-w", "-D", self.folder, *arguments)
-
-    def ask(self, query: str) -> object:
-        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
-            cursor = connection.execute(query)
-            row = cursor.fetchone() if cursor.description else None
-            return row[0] if row else None
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+pytestmark = [pytest.mark.postgres, needs_programs]
 
 
 @pytest.fixture
 def servers() -> Iterator[tuple[Server, Server]]:
     """A primary server and its replica, which streams."""
     folder = Path(tempfile.mkdtemp(prefix="rail-replica-"))
-    if os.geteuid() == 0:
-        account = pwd.getpwnam("postgres")
-        os.chown(folder, account.pw_uid, account.pw_gid)
+    give_to_server(folder)
     primary, replica = Server(folder / "primary", free_port()), Server(folder / "replica", free_port())
     try:
         as_server("initdb", "-D", primary.folder, "-U", "postgres", "-A", "trust", "-N")
