@@ -11,7 +11,6 @@ from pathlib import Path
 import atheris
 
 HERE = Path(__file__).resolve().parent
-CORPORA = HERE.parents[1] / "var" / "fuzz"  # kept: the next run begins with what this one found
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 with atheris.instrument_imports(include=["inference", "ledger"]):
@@ -21,6 +20,7 @@ with atheris.instrument_imports(include=["inference", "ledger"]):
     import source_seeds
     import source_targets
     import tokenizer_target
+    from corpora import FOUND, kept
 
 
 def main() -> None:
@@ -37,9 +37,9 @@ def main() -> None:
         **ledger_seeds.seeds(),
         "tokenizer": tokenizer_target.tokenizer_seeds(),
     }
-    corpus = CORPORA / name
+    corpus = FOUND / name
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(seeds[name]):
+    for number, data in enumerate([*seeds[name], *kept(name)]):
         (corpus / str(number)).write_bytes(data)
     limits = [f"-runs={executions}", "-max_len=100000", "-rss_limit_mb=4096", "-timeout=600"]
     atheris.Setup([sys.argv[0], str(corpus), *limits], targets[name])

@@ -3,6 +3,7 @@
 from itertools import chain
 
 import pytest
+from corpora import kept
 from ledger_seeds import seeds
 from ledger_targets import TARGETS
 from mutation import EXECUTIONS, SEED, json_mutations, mutations, run_all
@@ -16,7 +17,7 @@ def corpus() -> dict[str, list[bytes]]:
 @pytest.mark.timeout(0 if EXECUTIONS > 10_000 else 300)
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_bytes_are_refused_or_have_one_form(name: str, corpus: dict[str, list[bytes]]) -> None:
-    for data in corpus[name]:
+    for data in [*corpus[name], *kept(name)]:
         TARGETS[name](data)
     damaged = mutations(corpus[name], EXECUTIONS, SEED)
     if name == "receipt":
