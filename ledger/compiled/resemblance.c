@@ -1,6 +1,7 @@
 /* What a record shares with a window of a text: ledger/index/SPEC.md section 6. Places are those of terms among the
  * window's, -1 where a term is none of them. */
 #include "matching.h"
+#include "sorted.h"
 
 void rail_places(const uint32_t *known, int64_t known_count, const uint32_t *terms, int64_t count, int32_t *places)
 {
@@ -50,18 +51,11 @@ int64_t rail_terms_weight(const int32_t *places, int64_t count, const int32_t *w
 static int64_t pair_weight(int64_t pair, const int64_t *pairs, int64_t pair_count, const int32_t *weights,
                            uint8_t *seen)
 {
-    int64_t low = 0, high = pair_count;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (pairs[middle] < pair)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == pair_count || pairs[low] != pair || seen[low])
+    int64_t place = place_among(pairs, pair_count, pair);
+    if (place < 0 || seen[place])
         return 0;
-    seen[low] = 1;
-    return weights[low];
+    seen[place] = 1;
+    return weights[place];
 }
 
 int64_t rail_pairs_weight(const int32_t *places, int64_t count, int64_t near, const int64_t *pairs, int64_t pair_count,

@@ -1,6 +1,7 @@
 /* Shingles and terms of a text's units, fingerprints, and what stands beside them: ledger/index/SPEC.md, 3 and 5. */
 #include "blake2b.h"
 #include "matching.h"
+#include "sorted.h"
 
 #include <string.h>
 
@@ -116,15 +117,7 @@ int32_t rail_echo(const int64_t *hashes, const int32_t *ends, int64_t count, con
     int32_t weight = 0;
     int64_t reached = 0;
     for (int64_t i = 0; i < count; i++) {
-        int64_t low = 0, high = known_count;
-        while (low < high) {
-            int64_t middle = low + (high - low) / 2;
-            if (known[middle] < hashes[i])
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (low == known_count || known[low] != hashes[i])
+        if (place_among(known, known_count, hashes[i]) < 0)
             continue;
         for (int64_t unit = reached > i ? reached : i; unit < ends[i]; unit++) {
             echoed[unit] = 1;
