@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "corpora"
 FOUND = HERE.parents[1] / "var" / "fuzz"
-BYTES_MAX = 8_192  # of an input that is kept: what a larger one shows, a smaller one nearly always does too
+BYTES_MAX = 2_048  # of an input that is kept: what a larger one shows, a smaller one nearly always does too
 
 
 def kept(target: str) -> list[bytes]:
