@@ -7,19 +7,13 @@ from typing import Any
 import click
 
 from web.cli.bench_facts import facts_of_run, say_facts
+from web.cli.bench_sets import data_option, sets_in
 from web.cli.options import json_option, option
-from web.cli.output import CommandError, Exit, emit_json, progress, say, verdict_line
+from web.cli.output import Exit, emit_json, progress, say, verdict_line
 
 
 @click.command()
-@option(
-    "--data",
-    "folder",
-    required=True,
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of evaluation sets, .jsonl or .jsonl.gz; web/bench/matching/sets.py has the format.",
-)
+@data_option
 @option(
     "--limit",
     type=click.IntRange(1, 100_000),
@@ -73,15 +67,12 @@ def matching(
     installed. Then two tables more: outputs in disguise (invisible characters, look-alikes, markup), and passages in
     human texts.
     """
-    from web.bench.matching import cells, disguises, mixed, report, sets
+    from web.bench.matching import cells, disguises, mixed, report
     from web.bench.matching.methods import Method, OurIndex, PlainRetrieval
     from web.bench.matching.peers import installed_peers
     from web.bench.matching.plots import write_plots
 
-    try:
-        read = sets.read_sets(folder)
-    except sets.BadSetError as error:
-        raise CommandError("bad_data", str(error), "--help names the format") from error
+    read = sets_in(folder)
     with tempfile.TemporaryDirectory() as temporary:
         ours = OurIndex(read.records, database or f"sqlite:///{temporary}/index.db") if "rail" in only else None
         methods: list[Method] = [] if ours is None else [ours]

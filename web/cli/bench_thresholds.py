@@ -7,19 +7,13 @@ from pathlib import Path
 import click
 
 from web.cli.bench_facts import facts_of_run, say_facts
+from web.cli.bench_sets import data_option, sets_in
 from web.cli.options import json_option, option
-from web.cli.output import CommandError, Exit, emit_json, progress, say, verdict_line
+from web.cli.output import Exit, emit_json, progress, say, verdict_line
 
 
 @click.command()
-@option(
-    "--data",
-    "folder",
-    required=True,
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of evaluation sets, as for `rail bench matching`.",
-)
+@data_option
 @option(
     "--limit",
     type=click.IntRange(25, 100_000),
@@ -36,13 +30,10 @@ def thresholds(folder: Path, limit: int, as_json: bool) -> int:
     most 1 % of other answers to the same prompt reach (of each of N3, N4). Beside them, how many texts are excerpts.
     """
     from ledger.index.calibration import POINTS
-    from web.bench.matching import fit, sets
+    from web.bench.matching import fit
     from web.bench.matching.methods import OurIndex
 
-    try:
-        read = sets.read_sets(folder, fitted_only=True)
-    except sets.BadSetError as error:
-        raise CommandError("bad_data", str(error), "`rail bench matching --help` names the format") from error
+    read = sets_in(folder, fitted_only=True)
     with tempfile.TemporaryDirectory() as temporary:
         ours = OurIndex(read.records, f"sqlite:///{temporary}/index.db")
         with progress("looking texts up") as advance:
